@@ -1,0 +1,15 @@
+//! pgweave weaves many stock PostgreSQL servers into one database.
+//!
+//! The rooms, lowest first; a room imports only from rooms of a lower rank (`tests/tables/layering.rs` keeps it):
+//! `wire`, `config` · `map`, `sql`, `auth` · `plan`, `net` · `pool`, `catalog` · `topology` · `exec` · `session` · `admin` ·
+//! `cli`. `stats` is a leaf that anyone may use; `server` builds everything once. `ARCHITECTURE.md` has the map.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod config;
+pub mod map;
+pub mod plan;
+pub mod sql;
+pub mod stats;
+pub mod wire;

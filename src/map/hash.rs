@@ -1,0 +1,1 @@
+//! PostgreSQL's extended hash functions, seed 0.
