@@ -5,8 +5,14 @@
 //!
 //! Start at [`analysis`], the room's product; `lexer` is what everything else stands on.
 
+pub mod analyse;
 pub mod analysis;
+pub mod lexer;
+pub mod positions;
 pub mod schema;
 
+pub use analyse::Context;
 pub use analysis::Analysis;
+pub use lexer::{LexError, Token, TokenKind, lex};
+pub use positions::Positions;
 pub use schema::Schema;
