@@ -1,0 +1,6 @@
+//! Against real servers: clusters by `initdb` on ports of their own.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cluster;
