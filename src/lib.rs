@@ -13,4 +13,5 @@ pub mod map;
 pub mod plan;
 pub mod sql;
 pub mod stats;
+pub mod topology;
 pub mod wire;
