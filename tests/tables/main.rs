@@ -1,0 +1,3 @@
+//! Cases as data, and the house's own rules. Needs no server.
+
+mod layering;
