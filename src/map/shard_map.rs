@@ -1,9 +1,12 @@
 //! The immutable whole at one epoch.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{DistributionId, Epoch, KeyType, RangeMap, ShardId};
+use super::{DistributionId, Epoch, KeyRange, KeyType, KeyValue, Point, RangeMap, RangeOp, ShardId, hash};
 
 /// A table by schema and name, both as stored in `pg_class` (folded, unquoted).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +16,110 @@ pub struct TableName {
     /// The table.
     pub name: String,
 }
+
+impl TableName {
+    /// A name from its two parts as stored.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> TableName {
+        TableName { schema: schema.into(), name: name.into() }
+    }
+
+    /// A name as an operator writes it: `orders`, `shop.orders`, `"Shop"."Orders"`. Unquoted parts are folded to lower case;
+    /// a bare name is in `public`. `None` if it is no such name.
+    pub fn parse(text: &str) -> Option<TableName> {
+        let (first, rest) = identifier(text.trim())?;
+        match rest.strip_prefix('.') {
+            None => rest.is_empty().then(|| TableName::new("public", first)),
+            Some(rest) => {
+                let (name, rest) = identifier(rest)?;
+                rest.is_empty().then(|| TableName::new(first, name))
+            }
+        }
+    }
+}
+
+/// A column's name as an operator writes it, folded unless quoted; `None` if it is none.
+pub(super) fn column_name(text: &str) -> Option<String> {
+    let (name, rest) = identifier(text.trim())?;
+    rest.is_empty().then_some(name)
+}
+
+/// Takes one identifier off the front of a text.
+fn identifier(text: &str) -> Option<(String, &str)> {
+    if let Some(mut rest) = text.strip_prefix('"') {
+        let mut name = String::new();
+        loop {
+            let (part, tail) = rest.split_once('"')?;
+            name.push_str(part);
+            match tail.strip_prefix('"') {
+                Some(behind) => {
+                    name.push('"');
+                    rest = behind;
+                }
+                None => return (!name.is_empty()).then_some((name, tail)),
+            }
+        }
+    }
+    let end = text.find(['.', '"']).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let plain = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    // PostgreSQL folds ASCII letters only in a UTF-8 database.
+    plain.then(|| (name.to_ascii_lowercase(), rest))
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_identifier(f, &self.schema)?;
+        f.write_str(".")?;
+        write_identifier(f, &self.name)
+    }
+}
+
+/// Quotes what would not be read back as it is.
+fn write_identifier(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if plain { f.write_str(name) } else { write!(f, "\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// What a [`TableName`] is looked up by, so that a lookup by two borrowed texts needs no allocation.
+trait NamedTable {
+    fn parts(&self) -> (&str, &str);
+}
+
+impl NamedTable for TableName {
+    fn parts(&self) -> (&str, &str) {
+        (&self.schema, &self.name)
+    }
+}
+
+impl NamedTable for (&str, &str) {
+    fn parts(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn NamedTable + 'a> for TableName {
+    fn borrow(&self) -> &(dyn NamedTable + 'a) {
+        self
+    }
+}
+
+impl Hash for dyn NamedTable + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As the derived implementation of TableName: field by field.
+        let (schema, name) = self.parts();
+        schema.hash(state);
+        name.hash(state);
+    }
+}
+
+impl PartialEq for dyn NamedTable + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn NamedTable + '_ {}
 
 /// A shard as the map names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +153,59 @@ pub struct Distribution {
     pub key_types: Vec<KeyType>,
     /// Who owns what.
     pub ranges: RangeMap,
+}
+
+impl Distribution {
+    /// The position of a whole key: one value for each column, in key order, of the column's type.
+    pub fn point(&self, key: &[KeyValue]) -> Point {
+        match self.method {
+            Method::Hash => Point::from_hash(hash::hash_key(key)),
+            Method::Range => Point::from_key(key),
+        }
+    }
+
+    /// The shard that owns a key; `None` when no range holds it, or the types of a range method's key are not known yet.
+    pub fn owner(&self, key: &[KeyValue]) -> Option<ShardId> {
+        self.ranges.owner(&self.point(key))
+    }
+
+    /// Where the keys lie whose first columns are `prefix`: with the range method one range, with the hash method anywhere
+    /// unless the key is whole.
+    pub fn range_of_prefix(&self, prefix: &[KeyValue]) -> KeyRange {
+        match self.method {
+            Method::Range => KeyRange::of_prefix(prefix),
+            Method::Hash if !self.key_types.is_empty() && prefix.len() == self.key_types.len() => {
+                let at = self.point(prefix);
+                KeyRange { to: Some(at.next()), from: Some(at) }
+            }
+            Method::Hash => KeyRange::ALL,
+        }
+    }
+
+    /// Where the keys lie whose first column compares so with `value`. Texts compare by bytes here: the caller must know
+    /// that the column's collation does, too. With the hash method inequalities narrow nothing.
+    pub fn range_of(&self, op: RangeOp, value: &KeyValue) -> KeyRange {
+        let single = self.key_types.len() <= 1;
+        match (self.method, op) {
+            (_, RangeOp::Eq) => self.range_of_prefix(std::slice::from_ref(value)),
+            (Method::Hash, _) => KeyRange::ALL,
+            (Method::Range, _) if single => KeyRange::of_comparison(op, value),
+            (Method::Range, _) => {
+                // All keys that begin with `value` lie between the ends of its prefix.
+                let KeyRange { from, to } = KeyRange::of_prefix(std::slice::from_ref(value));
+                match op {
+                    RangeOp::Lt => KeyRange { from: None, to: from },
+                    RangeOp::Le => KeyRange { from: None, to },
+                    // Nothing lies behind the prefix of the very last value: then the range is made empty.
+                    RangeOp::Gt => match to {
+                        Some(to) => KeyRange { from: Some(to), to: None },
+                        None => KeyRange { to: from.clone(), from },
+                    },
+                    RangeOp::Ge | RangeOp::Eq => KeyRange { from, to: None },
+                }
+            }
+        }
+    }
 }
 
 /// Where a table lives.
@@ -103,5 +263,61 @@ impl ShardMap {
     /// The distribution of this number.
     pub fn distribution(&self, id: DistributionId) -> &Distribution {
         &self.distributions[usize::from(id.0)]
+    }
+
+    /// The distribution of this name.
+    pub fn distribution_named(&self, name: &str) -> Option<&Distribution> {
+        self.distributions.iter().find(|distribution| distribution.name == name)
+    }
+
+    /// Where the map places a table, by its names as stored; `None`: it is local on the home shard. Allocates nothing.
+    pub fn placement(&self, schema: &str, name: &str) -> Option<&Placement> {
+        self.tables.get(&(schema, name) as &dyn NamedTable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_are_read_as_sql_reads_them() {
+        let read = |text| TableName::parse(text).map(|name| (name.schema, name.name));
+        let name = |schema: &str, name: &str| Some((schema.to_string(), name.to_string()));
+        assert_eq!(read("Orders"), name("public", "orders"));
+        assert_eq!(read("shop.orders"), name("shop", "orders"));
+        assert_eq!(read("\"Shop\".\"Or.\"\"ders\""), name("Shop", "Or.\"ders"));
+        for wrong in ["", ".", "a.", ".a", "a.b.c", "a b", "\"a", "\"\"", "a\"b\""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        for text in ["public.orders", "\"Shop\".\"Or.\"\"ders\"", "\"1a\".b_2"] {
+            assert_eq!(TableName::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ranges_over_the_first_of_several_columns() {
+        let distribution = Distribution {
+            id: DistributionId(0),
+            name: "d".into(),
+            method: Method::Range,
+            key_types: vec![KeyType::Int4, KeyType::Text { max_chars: None }],
+            ranges: RangeMap::whole(ShardId(0)),
+        };
+        let at = |int, text: &str| distribution.point(&[KeyValue::Int(int), KeyValue::Text(text.into())]);
+        let holds = |op, point: &Point| distribution.range_of(op, &KeyValue::Int(5)).contains(point);
+        for (int, expected) in [
+            (4, [false, true, true, false, false]),
+            (5, [true, false, true, false, true]),
+            (6, [false, false, false, true, true]),
+        ] {
+            for text in ["", "x", "\u{10ffff}"] {
+                let found = [RangeOp::Eq, RangeOp::Lt, RangeOp::Le, RangeOp::Gt, RangeOp::Ge]
+                    .map(|op| holds(op, &at(int, text)));
+                assert_eq!(found, expected, "{int} {text}");
+            }
+        }
+        let last = distribution.range_of(RangeOp::Gt, &KeyValue::Int(i64::MAX));
+        assert!(!last.contains(&at(i64::MAX, "x")) && last.is_empty());
     }
 }
