@@ -216,10 +216,7 @@ fn is_nonce(nonce: &str) -> bool {
 }
 
 fn text(message: &[u8]) -> Result<&str, ScramFailure> {
-    std::str::from_utf8(message)
-        .ok()
-        .filter(|text| !text.contains('\0'))
-        .ok_or(ScramFailure::Malformed("not a text"))
+    std::str::from_utf8(message).ok().filter(|text| !text.contains('\0')).ok_or(ScramFailure::Malformed("not a text"))
 }
 
 #[cfg(test)]
@@ -231,7 +228,8 @@ mod tests {
     // RFC 7677, section 3.
     const CLIENT_NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
     const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-    const CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+    const CLIENT_FINAL: &str =
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
     fn verifier() -> Verifier {
         Verifier::from_password("pencil", &STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(), 4096)
@@ -281,7 +279,8 @@ mod tests {
         );
         assert_eq!(answer(format!("n,a=bob,n=,r={nonce}")), Err(ScramFailure::Unsupported("authorization identity")));
         assert_eq!(answer(format!("n,,m=x,n=,r={nonce}")), Err(ScramFailure::Unsupported("mandatory extension")));
-        for wrong in ["", "n", "n,", "n,,", "x,,n=,r=a", "n,b,n=,r=a", "n,,r=a", "n,,n=,r=", "n,,n=,r=\u{e4}", "n,,n="] {
+        for wrong in ["", "n", "n,", "n,,", "x,,n=,r=a", "n,b,n=,r=a", "n,,r=a", "n,,n=,r=", "n,,n=,r=\u{e4}", "n,,n="]
+        {
             assert!(matches!(answer(wrong.to_owned()), Err(ScramFailure::Malformed(_))), "{wrong}");
         }
     }

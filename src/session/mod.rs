@@ -1,0 +1,7 @@
+//! One client.
+//!
+//! Start at [`startup::accept`].
+
+pub mod startup;
+
+pub use startup::{Accepted, Authenticated, StartupError, StartupSettings};
