@@ -1,31 +1,10 @@
 //! The checked configuration, complete with defaults.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A value that must not be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(value: impl Into<String>) -> Secret {
-        Secret(value.into())
-    }
-
-    /// The secret itself; every call is a place to look at.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"...\"")
-    }
-}
+use super::Secret;
 
 /// The whole configuration of one proxy.
 #[derive(Clone, Debug, PartialEq)]
@@ -319,6 +298,21 @@ pub struct Database {
     pub functions: BTreeMap<String, FunctionDeclaration>,
     /// `[databases.NAME.triggers] safe`.
     pub safe_triggers: Vec<String>,
+}
+
+impl Database {
+    /// Whether this is `[databases."*"]`: it passes every name that has no section of its own to its one shard, as the
+    /// client gave it.
+    pub fn is_wildcard(&self) -> bool {
+        self.name == "*"
+    }
+}
+
+/// Splits a table as the configuration names it, `orders` or `sales.orders`, into schema and name, both as stored in
+/// `pg_class`; the schema of a bare name is `public`. `None`: an empty part, or a second dot.
+pub fn split_table_name(table: &str) -> Option<(&str, &str)> {
+    let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+    (!schema.is_empty() && !name.is_empty() && !name.contains('.')).then_some((schema, name))
 }
 
 /// What a function may touch.
