@@ -319,13 +319,13 @@ fn place(table: &str, path: &str, placed: &mut HashMap<(String, String), String>
     if table.is_empty() && path.ends_with(']') {
         return;
     }
-    let Some((schema, name)) = split_table_name(table) else {
+    let Some(name) = table_name(table) else {
         return note(path, format!("expected a table such as \"orders\" or \"sales.orders\", found {table:?}"));
     };
-    if let Some(before) = placed.get(&(schema.to_owned(), name.to_owned())) {
+    if let Some(before) = placed.get(&name) {
         return note(path, format!("table {table:?} is already placed by {before}"));
     }
-    placed.insert((schema.to_owned(), name.to_owned()), path.to_owned());
+    placed.insert(name, path.to_owned());
 }
 
 /// All tables of a distribution have keys of the same length.

@@ -308,11 +308,36 @@ impl Database {
     }
 }
 
-/// Splits a table as the configuration names it, `orders` or `sales.orders`, into schema and name, both as stored in
-/// `pg_class`; the schema of a bare name is `public`. `None`: an empty part, or a second dot.
-pub fn split_table_name(table: &str) -> Option<(&str, &str)> {
-    let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-    (!schema.is_empty() && !name.is_empty() && !name.contains('.')).then_some((schema, name))
+/// Reads a table's name as an operator writes it into schema and name: `orders`, `sales.orders`, `"Sales"."Orders"`.
+/// Unquoted parts are folded to lower case; a bare name is in `public`. `None` if it is no such name.
+pub fn table_name(text: &str) -> Option<(String, String)> {
+    let (first, rest) = identifier(text.trim())?;
+    match rest.strip_prefix('.') {
+        None => rest.is_empty().then(|| ("public".to_owned(), first)),
+        Some(rest) => {
+            let (name, rest) = identifier(rest)?;
+            rest.is_empty().then_some((first, name))
+        }
+    }
+}
+
+/// Takes one identifier off the front.
+fn identifier(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (name, rest) = text.split_at(text.find(['.', '"']).unwrap_or(text.len()));
+        let plain = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+        return plain.then(|| (name.to_ascii_lowercase(), rest));
+    };
+    let mut from = 0;
+    loop {
+        let quote = from + quoted[from..].find('"')?;
+        if quoted[quote + 1..].starts_with('"') {
+            from = quote + 2;
+        } else {
+            let name = quoted[..quote].replace("\"\"", "\"");
+            return (!name.is_empty()).then(|| (name, &quoted[quote + 1..]));
+        }
+    }
 }
 
 /// What a function may touch.

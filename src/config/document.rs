@@ -51,6 +51,11 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The processors there are.
+    pub(super) fn processors(&self) -> usize {
+        self.outside.processors()
+    }
+
     /// The section that holds all others.
     pub(super) fn root<'a>(&'a self, table: &'a DeTable<'a>) -> Section<'a> {
         let place = Place { path: String::new(), pattern: String::new(), at: 0 };

@@ -17,7 +17,7 @@ use super::{check, raw};
 pub fn load(path: impl AsRef<Path>) -> Result<Config, ConfigErrors> {
     let path = path.as_ref();
     let origin = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match ThisProcess.file(path) {
         Ok(text) => parse(&text, &origin),
         Err(e) => {
             let message = format!("cannot read the configuration: {e}");

@@ -26,7 +26,7 @@ const POOL_MODES: [(&str, PoolMode); 2] = [("transaction", PoolMode::Transaction
 pub(super) fn read(document: &Document<'_>, table: &toml::de::DeTable<'_>) -> Config {
     let mut root = document.root(table);
     let config = Config {
-        server: server(root.section("server")),
+        server: server(root.section("server"), document.processors()),
         auth: auth(root.section("auth")),
         users: root.sections("users").into_iter().map(user).collect(),
         catalog: catalog(&mut root),
@@ -40,8 +40,7 @@ pub(super) fn read(document: &Document<'_>, table: &toml::de::DeTable<'_>) -> Co
     config
 }
 
-fn server(mut section: Section<'_>) -> Server {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+fn server(mut section: Section<'_>, processors: usize) -> Server {
     let server = Server {
         listen: section.strings("listen").unwrap_or_else(|| vec!["127.0.0.1:6432".to_owned()]),
         http: section.string("http"),

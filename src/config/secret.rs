@@ -1,8 +1,7 @@
 //! Values that must not be printed, and where they come from.
 
-use std::fmt;
-use std::io;
 use std::path::Path;
+use std::{env, fmt, fs, io, thread};
 
 /// A value that must not be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,19 +35,26 @@ pub trait Outside {
     /// # Errors
     /// It cannot be read, or is not UTF-8.
     fn file(&self, path: &Path) -> io::Result<String>;
+
+    /// The processors there are, at least one.
+    fn processors(&self) -> usize;
 }
 
-/// This process' environment and file system.
+/// This process' environment and file system: the room's one door to them.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisProcess;
 
 impl Outside for ThisProcess {
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        env::var(name).ok()
     }
 
     fn file(&self, path: &Path) -> io::Result<String> {
-        std::fs::read_to_string(path)
+        fs::read_to_string(path)
+    }
+
+    fn processors(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
     }
 }
 

@@ -30,6 +30,10 @@ impl Outside for Fixed {
             _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
         }
     }
+
+    fn processors(&self) -> usize {
+        3
+    }
 }
 
 const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$\
@@ -122,6 +126,7 @@ fn the_reference_mentions_every_key() {
 #[test]
 fn the_shortest_file_is_enough() {
     let config = good(MINIMAL);
+    assert_eq!(config.server.workers, 3);
     assert_eq!(config.shards.len(), 1);
     assert_eq!(config.databases["shop"].shards, ["s1"]);
     assert_eq!(config.databases["shop"].home, "s1");
@@ -216,6 +221,25 @@ fn a_database_for_all_names_is_unsharded() {
             "3:1: databases.\"*\".reference: \"*\" is unsharded and places no tables",
         ]
     );
+}
+
+#[test]
+fn table_names_are_folded_as_postgresql_does() {
+    let name = |text: &str| table_name(text).map(|(schema, name)| format!("{schema}|{name}"));
+    for (text, expect) in [
+        ("orders", Some("public|orders")),
+        ("Sales.Orders", Some("sales|orders")),
+        ("\"Sales\".\"or.d\"\"ers\"", Some("Sales|or.d\"ers")),
+        ("a.b.c", None),
+        ("a.", None),
+        (".a", None),
+        ("", None),
+        ("\"a", None),
+        ("\"a\"b", None),
+        ("two words", None),
+    ] {
+        assert_eq!(name(text).as_deref(), expect, "{text}");
+    }
 }
 
 #[test]
