@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod auth;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod map;

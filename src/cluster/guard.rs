@@ -2,7 +2,7 @@
 //!
 //! A shell waits on a pipe whose other end only we hold (or on the end of another process, for a cluster that several
 //! processes share). The pipe closes when we close it and when we are killed; then the shell stops every server under the
-//! directory and removes it, with the lock file beside it (`DIR.lock`) if there is one. The kernel's parent-death signal would be shorter but follows the *thread* that started the
+//! directory, and every process with a pid file in it (`DIR/NAME.pid`), and removes it, with the lock file beside it (`DIR.lock`) if there is one. The kernel's parent-death signal would be shorter but follows the *thread* that started the
 //! server, and test threads end long before their process.
 
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ else
   cat >/dev/null
 fi
 running() {
-  for file in "$1"/*/data/postmaster.pid; do
+  for file in "$1"/*.pid "$1"/*/data/postmaster.pid; do
     [ -f "$file" ] || continue
     read -r pid <"$file"
     grep -qsF "$1/" "/proc/$pid/cmdline" && echo "$pid"
