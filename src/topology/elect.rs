@@ -77,7 +77,7 @@ pub fn elect(memory: &Memory, candidates: &[Candidate], suspect: Option<NodeId>)
         1 => (candidates.iter().find(|c| claims(c)).map(|c| c.id), None),
         _ => (None, Some(format!("several nodes claim to be its primary: {}", list(candidates, claims)))),
     };
-    Outcome { primary, alarm: alarm.or_else(|| oddity(candidates, &ours)), memory }
+    Outcome { primary, alarm: alarm.or_else(|| oddity(candidates, ours)), memory }
 }
 
 /// The role of a node under an election's outcome; `None` while it may be used for nothing.

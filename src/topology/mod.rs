@@ -9,12 +9,19 @@
 
 pub mod choose;
 pub mod elect;
+pub mod handle;
 pub mod lag;
+pub mod line;
 pub mod mark;
+pub mod monitor;
+pub mod probe;
 pub mod state;
 pub mod tracker;
 
 pub use choose::{Need, NoNode, Preference};
+pub use handle::TopologyHandle;
 pub use lag::Lag;
+pub use line::{Line, LineError, MonitorLogin};
 pub use mark::{Lsn, Mark, Standing, Timeline};
+pub use monitor::MonitorSettings;
 pub use state::{Health, NodeSettings, NodeState, Observation, ShardState, Snapshot};
