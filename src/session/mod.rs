@@ -2,6 +2,7 @@
 //!
 //! Start at [`startup::accept`].
 
+pub mod options;
 pub mod startup;
 
 pub use startup::{Accepted, Authenticated, StartupError, StartupSettings};

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
+use super::options::{self, OptionsError};
 use crate::auth::scram_server::MECHANISM;
 use crate::auth::{ScramFailure, ScramServer, Throttle, Users};
 use crate::config::AuthMethod;
@@ -82,7 +83,9 @@ pub struct Authenticated {
     pub user: String,
     /// The database asked for; the user's name when none was named.
     pub database: String,
-    /// The other start-up parameters in the order given, without `user`, `database`, `replication` and protocol options.
+    /// The settings asked for, in the order in which they take effect: first those in `options`, then the other
+    /// parameters. Without `user`, `database`, `options`, `replication` and protocol options. Names and values are the
+    /// client's: nothing checked, nothing quoted.
     pub params: Vec<(String, String)>,
     /// The minor version asked for. 3.0 is spoken whatever it is; the client was told.
     pub minor: u16,
@@ -138,6 +141,9 @@ pub enum StartupError {
         /// Its name.
         name: &'static str,
     },
+    /// `options` has a switch that is no setting.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// Without passwords: there is no such user.
     #[error("no such user")]
     UnknownUser {
@@ -189,6 +195,8 @@ impl Report for StartupError {
             StartupError::Param { name } => {
                 Diagnostic::fatal(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\""))
             }
+            StartupError::Options(error) => Diagnostic::fatal(SqlState::FEATURE_NOT_SUPPORTED, error.to_string())
+                .hint("Only settings can be given: -c name=value or --name=value."),
             StartupError::UnknownUser { user } => {
                 Diagnostic::fatal(SqlState::INVALID_AUTHORIZATION, format!("role \"{user}\" does not exist"))
             }
@@ -451,8 +459,10 @@ fn read_facts(startup: Startup) -> Result<Facts, StartupError> {
         Some(None) => return Err(StartupError::Param { name: "replication" }),
     }
     let minor = startup.minor;
-    let taken = |name: &str| matches!(name, "user" | "database" | "replication") || name.starts_with("_pq_.");
-    let params = startup.params.into_iter().filter(|(name, _)| !taken(name)).collect();
+    let mut params = startup.param("options").map_or(Ok(Vec::new()), options::read)?;
+    let taken =
+        |name: &str| matches!(name, "user" | "database" | "options" | "replication") || name.starts_with("_pq_.");
+    params.extend(startup.params.into_iter().filter(|(name, _)| !taken(name)));
     Ok(Facts { user, database, params, minor })
 }
 
@@ -517,6 +527,10 @@ mod tests {
         let all = facts(&[("user", "bob"), ("a", "1"), ("_pq_.x", "y"), ("replication", "off"), ("a", "2")]).unwrap();
         assert_eq!((all.user.as_str(), all.database.as_str()), ("bob", "bob"));
         assert_eq!(all.params, [("a".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())]);
+        let settings = facts(&[("user", "bob"), ("a", "1"), ("options", "-c a=2 --b=3")]).unwrap().params;
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(settings, [("a", "2"), ("b", "3"), ("a", "1")]);
+        assert!(matches!(facts(&[("user", "bob"), ("options", "-e")]), Err(StartupError::Options(_))));
         assert_eq!(facts(&[("user", "bob"), ("database", "d")]).unwrap().database, "d");
         assert_eq!(facts(&[("user", "bob"), ("database", "")]).unwrap().database, "bob");
         assert!(matches!(facts(&[("database", "d")]), Err(StartupError::NoUser)));

@@ -192,4 +192,40 @@ mod tests {
         assert_eq!(Fields::new(b"C42").field(b'C'), None);
         assert_eq!(Fields::new(b"").code(), None);
     }
+
+    mod properties {
+        use bytes::BytesMut;
+        use proptest::prelude::*;
+
+        use super::super::*;
+        use crate::wire::{backend, frame};
+
+        proptest! {
+            #[test]
+            fn any_body_has_fields_or_none(
+                body in prop::collection::vec(prop_oneof![Just(0), Just(b'C'), Just(b'V'), any::<u8>()], 0..30),
+            ) {
+                let fields = Fields::new(&body);
+                for kind in [b'C', b'V', b'M', 0] {
+                    if let Some(value) = fields.field(kind) {
+                        prop_assert!(value.len() + 2 <= body.len() && !value.contains(&0));
+                    }
+                }
+                let _ = (fields.code(), fields.message(), fields.is_fatal());
+            }
+
+            #[test]
+            fn what_is_written_is_read(message in "[^\\x00]{0,20}", detail in prop::option::of("[^\\x00]{0,20}")) {
+                let mut out = BytesMut::new();
+                let mut written = Diagnostic::fatal(SqlState::PROTOCOL_VIOLATION, message.clone());
+                written.detail = detail.clone();
+                backend::diagnostic(&mut out, &written);
+                let fields = Fields::new(&out[frame::HEADER_BYTES..]);
+                prop_assert_eq!(fields.code(), Some(SqlState::PROTOCOL_VIOLATION));
+                prop_assert_eq!(fields.message(), message);
+                prop_assert_eq!(fields.field(b'D'), detail.as_deref().map(str::as_bytes));
+                prop_assert!(fields.is_fatal());
+            }
+        }
+    }
 }

@@ -101,4 +101,55 @@ mod tests {
         assert_eq!(peek(b"S\0\0\0\x03"), Err(Malformed::Length { tag: b'S', length: 3 }));
         assert_eq!(peek(b"S\xff\xff\xff\xff"), Err(Malformed::Length { tag: b'S', length: -1 }));
     }
+
+    mod properties {
+        use bytes::{Buf, BytesMut};
+        use proptest::prelude::*;
+
+        use super::super::*;
+        use crate::wire::backend;
+
+        proptest! {
+            #[test]
+            fn any_bytes_have_a_header_or_none(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+                match peek(&bytes) {
+                    Ok(None) => prop_assert!(bytes.len() < HEADER_BYTES),
+                    Ok(Some(header)) => {
+                        prop_assert_eq!(header.tag, bytes[0]);
+                        let length = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+                        prop_assert_eq!(header.frame_bytes() as u64, u64::from(length) + 1);
+                    }
+                    Err(Malformed::Length { tag, length }) => {
+                        prop_assert_eq!(tag, bytes[0]);
+                        prop_assert!(length < 4);
+                    }
+                    Err(other) => prop_assert!(false, "{:?}", other),
+                }
+            }
+
+            #[test]
+            fn pieces_of_any_size_give_the_same_frames(
+                frames in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 0..8),
+                cuts in prop::collection::vec(1usize..20, 1..60),
+            ) {
+                let mut stream = BytesMut::new();
+                for (tag, body) in &frames {
+                    backend::frame(&mut stream, *tag, |out| out.extend_from_slice(body));
+                }
+                let (mut read, mut buf) = (Vec::new(), BytesMut::new());
+                let mut cuts = cuts.iter().cycle();
+                while !stream.is_empty() {
+                    let piece = stream.split_to((*cuts.next().unwrap()).min(stream.len()));
+                    buf.extend_from_slice(&piece);
+                    while let Some(header) = peek(&buf).unwrap().filter(|header| buf.len() >= header.frame_bytes()) {
+                        let mut frame = buf.split_to(header.frame_bytes());
+                        frame.advance(HEADER_BYTES);
+                        read.push((header.tag, frame.to_vec()));
+                    }
+                }
+                prop_assert!(buf.is_empty());
+                prop_assert_eq!(read, frames);
+            }
+        }
+    }
 }

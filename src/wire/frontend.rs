@@ -234,4 +234,98 @@ mod tests {
         assert!(read_query(b"SELECT 1").is_err());
         assert!(read_query(b"SELECT\0 1\0").is_err());
     }
+
+    mod properties {
+        use bytes::BytesMut;
+        use postgres_protocol::IsNull;
+        use postgres_protocol::message::frontend;
+        use proptest::prelude::*;
+
+        use super::super::*;
+        use crate::wire::frame::HEADER_BYTES;
+
+        /// Bytes in which counts, lengths and ends of strings are often small enough to be there.
+        fn bodies() -> impl Strategy<Value = Vec<u8>> {
+            prop::collection::vec(prop_oneof![3 => Just(0), 2 => 0u8..4, 1 => Just(0xff), 1 => any::<u8>()], 0..48)
+        }
+
+        fn within(part: &[u8], body: &[u8]) -> bool {
+            let (part, body) = (part.as_ptr_range(), body.as_ptr_range());
+            body.start <= part.start && part.end <= body.end
+        }
+
+        proptest! {
+            #[test]
+            fn any_body_is_read_within_its_bounds_or_refused(body in bodies()) {
+                if let Ok(parse) = Parse::read(&body) {
+                    prop_assert_eq!(parse.name.len() + parse.query.len() + parse.type_oids.len() + 4, body.len());
+                }
+                if let Ok(bind) = Bind::read(&body) {
+                    prop_assert_eq!(bind.portal.len() + bind.statement.len() + bind.rest.len() + 2, body.len());
+                    for number in 1..=bind.params.len() {
+                        let param = bind.params.param(number).unwrap();
+                        prop_assert!(param.value.is_none_or(|value| within(value, &body)));
+                    }
+                    prop_assert_eq!(bind.params.param(bind.params.len() + 1), None);
+                }
+                if let Ok(Target::Statement(name) | Target::Portal(name)) = Target::read(&body, "Close") {
+                    prop_assert_eq!(name.len() + 2, body.len());
+                }
+                if let Ok(execute) = Execute::read(&body) {
+                    prop_assert_eq!(execute.portal.len() + 5, body.len());
+                }
+                if let Ok(query) = read_query(&body) {
+                    prop_assert_eq!(query.len() + 1, body.len());
+                }
+            }
+
+            #[test]
+            fn a_bind_reads_back(
+                names in ("[a-z]{0,5}", "[a-z]{0,5}"),
+                values in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..10)), 0..6),
+                binary in any::<bool>(),
+                results in prop::collection::vec(0i16..2, 0..3),
+            ) {
+                let mut frame = BytesMut::new();
+                let bound = frontend::bind(
+                    &names.0,
+                    &names.1,
+                    [i16::from(binary)],
+                    &values,
+                    |value, out| {
+                        Ok(match value {
+                            Some(bytes) => {
+                                out.extend_from_slice(bytes);
+                                IsNull::No
+                            }
+                            None => IsNull::Yes,
+                        })
+                    },
+                    results,
+                    &mut frame,
+                );
+                prop_assert!(bound.is_ok());
+                let bind = Bind::read(&frame[HEADER_BYTES..]).unwrap();
+                prop_assert_eq!((bind.portal, bind.statement), (names.0.as_bytes(), names.1.as_bytes()));
+                prop_assert_eq!(bind.params.len(), values.len());
+                for (number, value) in values.iter().enumerate() {
+                    let expected = Param { value: value.as_deref(), binary };
+                    prop_assert_eq!(bind.params.param(number + 1), Some(expected));
+                }
+            }
+
+            #[test]
+            fn a_body_that_is_cut_or_longer_is_refused(names in ("[a-z]{0,5}", "[a-z]{1,9}"), oids in 0usize..4) {
+                let mut frame = BytesMut::new();
+                frontend::parse(&names.0, &names.1, (0..oids as u32).map(|oid| oid + 16), &mut frame).unwrap();
+                let body = &frame[HEADER_BYTES..];
+                let parse = Parse::read(body).unwrap();
+                prop_assert_eq!((parse.name, parse.query), (names.0.as_bytes(), names.1.as_bytes()));
+                for end in 0..body.len() {
+                    prop_assert!(Parse::read(&body[..end]).is_err());
+                }
+                prop_assert!(Parse::read(&[body, b"x"].concat()).is_err());
+            }
+        }
+    }
 }

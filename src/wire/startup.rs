@@ -121,4 +121,60 @@ mod tests {
         assert_eq!(read(b"\0\0\0\x08\0\x02\0\0"), Err(Malformed::Startup));
         assert_eq!(read(b"\0\0\0\x09\0\x03\0\0x"), Err(Malformed::Startup));
     }
+
+    mod properties {
+        use bytes::BytesMut;
+        use postgres_protocol::message::frontend;
+        use proptest::prelude::*;
+
+        use super::super::*;
+
+        /// Bytes whose length and code are often right, so that the body is looked at.
+        fn nearly_packets() -> impl Strategy<Value = Vec<u8>> {
+            let code = prop_oneof![
+                Just([0, 3, 0, 0]),
+                Just([4, 0xd2, 0x16, 0x2e]),
+                Just([4, 0xd2, 0x16, 0x2f]),
+                Just([4, 0xd2, 0x16, 0x30]),
+                any::<[u8; 4]>(),
+            ];
+            let byte = prop_oneof![3 => any::<u8>(), 2 => Just(0), 3 => b'a'..=b'c'];
+            (code, prop::collection::vec(byte, 0..40), -3i32..4, prop::bool::weighted(0.1)).prop_map(
+                |(code, body, off, wild)| {
+                    let length = if wild { off } else { body.len() as i32 + 8 + off.max(0) };
+                    [&length.to_be_bytes()[..], &code, &body].concat()
+                },
+            )
+        }
+
+        proptest! {
+            #[test]
+            fn any_bytes_are_a_packet_a_start_or_refused(bytes in nearly_packets(), behind in any::<[u8; 4]>()) {
+                let verdict = read(&bytes);
+                if let Ok(Some((_, taken))) = &verdict {
+                    let length = i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                    prop_assert_eq!(*taken, length as usize);
+                    prop_assert!(*taken <= bytes.len() && *taken <= MAX_BYTES);
+                    // What lies behind the packet has no part in it.
+                    prop_assert_eq!(read(&[&bytes[..*taken], &behind].concat()), verdict.clone());
+                }
+                // A shorter start of it may be undecided; it is never decided differently.
+                for end in 0..bytes.len() {
+                    let early = read(&bytes[..end]);
+                    prop_assert!(early == Ok(None) || early == verdict, "{:?} then {:?}", early, verdict);
+                }
+            }
+
+            #[test]
+            fn what_a_client_sends_is_what_is_read(
+                params in prop::collection::vec(("[a-z_.]{1,8}", "[^\\x00]{0,12}"), 0..6),
+            ) {
+                let mut packet = BytesMut::new();
+                let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                frontend::startup_message(pairs, &mut packet).unwrap();
+                let length = packet.len();
+                prop_assert_eq!(read(&packet), Ok(Some((Packet::Startup(Startup { minor: 0, params }), length))));
+            }
+        }
+    }
 }

@@ -6,3 +6,4 @@ mod support;
 mod handshake;
 mod layering;
 mod startup;
+mod stream;
