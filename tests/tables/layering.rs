@@ -85,6 +85,22 @@ fn every_room_has_a_rank_and_a_head() {
 }
 
 #[test]
+fn the_page_has_every_room_and_every_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for (room, rank) in RANKS {
+        assert!(page.contains(&format!("\n| {rank} | `{room}` |")), "ARCHITECTURE.md lacks `{room}` at rank {rank}");
+    }
+    let manifest: toml::Table = std::fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    for section in ["dependencies", "dev-dependencies"] {
+        for name in manifest[section].as_table().unwrap().keys() {
+            let has_reason = page.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{name}`")));
+            assert!(has_reason, "ARCHITECTURE.md gives no reason for the crate `{name}`");
+        }
+    }
+}
+
+#[test]
 fn planted_violations_are_found() {
     let found = |from: &str, code: &str| -> Vec<String> {
         let edges = rooms_used(&without_comments_and_tests(code)).into_iter();
