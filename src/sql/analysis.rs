@@ -357,6 +357,16 @@ pub struct Model {
     pub writing_cte: bool,
     /// RETURNING.
     pub returning: bool,
+    /// Every function called by name anywhere, folded, without schema; each once.
+    pub calls: Vec<String>,
+    /// Every operator that has no word of its own in the grammar, and the comparisons; each once.
+    pub operators: Vec<String>,
+    /// TABLESAMPLE anywhere.
+    pub sampling: bool,
+    /// SKIP LOCKED anywhere.
+    pub skip_locked: bool,
+    /// Parameters whose type PostgreSQL may infer from a place other than the key they are compared with.
+    pub uncertain_params: Vec<u32>,
 }
 
 /// A table reference.
@@ -403,6 +413,10 @@ pub struct Block {
     pub having: bool,
     /// The output columns where they are plain columns.
     pub outputs: Vec<Option<ColumnRef>>,
+    /// The output columns where they are values that a plan can look up; as long as `outputs`.
+    pub output_values: Vec<Option<Operand>>,
+    /// Whether the outputs are not all known (`*` of a relation without known columns): `outputs` ends where it begins.
+    pub open_outputs: bool,
 }
 
 /// Where a block stands.
@@ -432,6 +446,10 @@ pub struct Insert {
     pub rows: Option<Vec<Vec<Option<Operand>>>>,
     /// Where a missing column list would be spliced in: the byte behind the table reference.
     pub columns_at: usize,
+    /// The block of the SELECT of an INSERT … SELECT.
+    pub source: Option<usize>,
     /// ON CONFLICT: its arbiter columns (`None` when it has no plain column list) and whether it is DO UPDATE.
     pub on_conflict: Option<(Option<Vec<usize>>, bool)>,
+    /// DEFAULT VALUES.
+    pub default_values: bool,
 }
