@@ -10,6 +10,7 @@ pub mod analysis;
 pub mod lexer;
 pub mod positions;
 pub mod schema;
+pub mod walk;
 
 pub use analyse::Context;
 pub use analysis::Analysis;
