@@ -15,6 +15,8 @@ pub mod line;
 pub mod mark;
 pub mod monitor;
 pub mod probe;
+pub mod schema;
+pub mod schema_watch;
 pub mod state;
 pub mod tracker;
 
@@ -24,4 +26,6 @@ pub use lag::Lag;
 pub use line::{Line, LineError, MonitorLogin};
 pub use mark::{Lsn, Mark, Standing, Timeline};
 pub use monitor::MonitorSettings;
+pub use schema::load_schema;
+pub use schema_watch::{SchemaError, SchemaHandle, SchemaSettings};
 pub use state::{Health, NodeSettings, NodeState, Observation, ShardState, Snapshot};

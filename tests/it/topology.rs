@@ -20,7 +20,7 @@ const PRIMARY: NodeId = NodeId(0);
 const REPLICA: NodeId = NodeId(1);
 const SECOND: NodeId = NodeId(2);
 
-fn settings(max_lag: Duration) -> MonitorSettings {
+pub fn monitor_settings(max_lag: Duration) -> MonitorSettings {
     MonitorSettings {
         interval: Duration::from_millis(20),
         timeout: Duration::from_secs(2),
@@ -34,7 +34,7 @@ fn nodes(shard: &Shard) -> Vec<NodeSettings> {
     all.enumerate().map(|(id, node)| node_settings(NodeId(id as u32), node.port())).collect()
 }
 
-fn node_settings(id: NodeId, port: u16) -> NodeSettings {
+pub fn node_settings(id: NodeId, port: u16) -> NodeSettings {
     let node = config::Node {
         host: "127.0.0.1".into(),
         port,
@@ -52,7 +52,7 @@ async fn watched(replicas: usize, max_lag: Duration) -> (Cluster, TopologyHandle
     let cluster = support::private(1, replicas);
     let shard = &cluster.shards[0];
     shard.primary.sql("postgres", "GRANT pg_monitor TO app; CREATE TABLE t (n int)").unwrap();
-    let handle = monitor::start(settings(max_lag), nodes(shard));
+    let handle = monitor::start(monitor_settings(max_lag), nodes(shard));
     wait(&handle, "all nodes are seen", |s| {
         s.primary(SHARD) == Some(PRIMARY) && s.nodes().filter(|n| n.is_fit_replica()).count() == replicas
     })
@@ -249,7 +249,7 @@ async fn two_primaries_of_one_timeline_stop_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_node_is_slow_and_a_frozen_replica_is_out() {
     let (cluster, handle) = watched(1, Duration::from_secs(10)).await;
-    let mut impatient = settings(Duration::from_secs(10));
+    let mut impatient = monitor_settings(Duration::from_secs(10));
     impatient.timeout = Duration::from_millis(300);
     handle.update_nodes(impatient, nodes(&cluster.shards[0]));
     assert_eq!(read(&handle.snapshot()), Ok(REPLICA), "what is known is kept");
@@ -265,16 +265,16 @@ async fn a_frozen_node_is_slow_and_a_frozen_replica_is_out() {
 async fn nodes_come_and_go() {
     let (cluster, handle) = watched(2, Duration::from_secs(10)).await;
     let all = nodes(&cluster.shards[0]);
-    handle.update_nodes(settings(Duration::from_secs(10)), all[..1].to_vec());
+    handle.update_nodes(monitor_settings(Duration::from_secs(10)), all[..1].to_vec());
     let snapshot = wait(&handle, "one node", |s| s.nodes().count() == 1).await;
     assert_eq!((snapshot.primary(SHARD), read(&snapshot)), (Some(PRIMARY), Ok(PRIMARY)));
-    handle.update_nodes(settings(Duration::from_secs(10)), all);
+    handle.update_nodes(monitor_settings(Duration::from_secs(10)), all);
     wait(&handle, "the replicas", |s| s.nodes().filter(|n| n.is_fit_replica()).count() == 2).await;
     // A node of another cluster is never used.
     let other = support::private(2, 0);
     let mut wrong = nodes(&cluster.shards[0]);
     wrong[2].node.port = other.shards[1].primary.port();
-    handle.update_nodes(settings(Duration::from_secs(10)), wrong);
+    handle.update_nodes(monitor_settings(Duration::from_secs(10)), wrong);
     let alarmed =
         |s: &Snapshot| s.shard(SHARD).unwrap().alarm.as_ref().is_some_and(|a| a.contains("not of this cluster"));
     let snapshot = wait(&handle, "the alarm", alarmed).await;
