@@ -2,11 +2,13 @@
 //!
 //! The wait lies before the verdict and does not depend on it, so a guess costs the same whether right or wrong. Tries
 //! that run at once wait side by side; how many there can be is the limit on clients. Memory is bounded: at most
-//! [`MAX_ENTRIES`] pairs, the one that failed longest ago goes first.
+//! [`MAX_ENTRIES`] pairs of a fixed size, the one that failed longest ago goes first.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use super::password::{self, Key};
 
 /// The most pairs of address and user that are remembered.
 pub const MAX_ENTRIES: usize = 4096;
@@ -20,6 +22,13 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(3);
 /// A pair is forgotten this long after its last failure.
 pub const MEMORY: Duration = Duration::from_secs(600);
 
+/// An address and the digest of a name, which would be as long as a stranger likes.
+type Pair = (Option<IpAddr>, Key);
+
+fn pair(address: Option<IpAddr>, user: &str) -> Pair {
+    (address, password::hash(user.as_bytes()))
+}
+
 /// What is known of one pair.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -30,7 +39,7 @@ struct Entry {
 /// Who failed lately.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    entries: HashMap<(Option<IpAddr>, String), Entry>,
+    entries: HashMap<Pair, Entry>,
 }
 
 impl Throttle {
@@ -38,7 +47,7 @@ impl Throttle {
     /// address that is not known (a Unix socket).
     pub fn delay(&self, address: Option<IpAddr>, user: &str, now: Instant) -> Duration {
         self.entries
-            .get(&(address, user.to_owned()))
+            .get(&pair(address, user))
             .filter(|entry| now.saturating_duration_since(entry.last) < MEMORY)
             .map_or(Duration::ZERO, |entry| {
                 let doublings = entry.failures.saturating_sub(1).min(16);
@@ -48,7 +57,7 @@ impl Throttle {
 
     /// Notes a failed login.
     pub fn failed(&mut self, address: Option<IpAddr>, user: &str, now: Instant) {
-        let key = (address, user.to_owned());
+        let key = pair(address, user);
         if !self.entries.contains_key(&key) && self.entries.len() >= MAX_ENTRIES {
             self.make_room(now);
         }
@@ -62,7 +71,7 @@ impl Throttle {
 
     /// Notes a login that succeeded: earlier failures are forgotten.
     pub fn succeeded(&mut self, address: Option<IpAddr>, user: &str) {
-        self.entries.remove(&(address, user.to_owned()));
+        self.entries.remove(&pair(address, user));
     }
 
     /// How many pairs are remembered.
@@ -78,7 +87,7 @@ impl Throttle {
     fn make_room(&mut self, now: Instant) {
         self.entries.retain(|_, entry| now.saturating_duration_since(entry.last) < MEMORY);
         if self.entries.len() >= MAX_ENTRIES {
-            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last).map(|(key, _)| key.clone());
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last).map(|(key, _)| *key);
             if let Some(oldest) = oldest {
                 self.entries.remove(&oldest);
             }

@@ -62,12 +62,15 @@ pub struct StartupSettings {
 /// What a connection turned out to be.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A request to cancel; the connection is closed already.
+    /// A request to cancel. Nothing is answered.
     Cancel {
         /// The process id that we gave the session.
         process_id: u32,
         /// The secret that we gave it.
         secret: u32,
+        /// The connection, to be dropped when the request has been carried out: a client that waits for its end knows by
+        /// it that the statement it sends next is safe.
+        stream: Stream,
     },
     /// A client that may begin.
     Client(Box<Authenticated>),
@@ -242,7 +245,10 @@ pub async fn accept(tcp: TcpStream, settings: &StartupSettings) -> Result<Accept
     let stream = Stream::from_tcp(tcp).map_err(StartupError::Io)?;
     let mut entry = Entry { stream: Some(stream), buf: BytesMut::new(), peer, settings };
     match timeout_at(deadline, entry.run()).await {
-        Ok(Ok(Outcome::Cancel { process_id, secret })) => Ok(Accepted::Cancel { process_id, secret }),
+        Ok(Ok(Outcome::Cancel { process_id, secret })) => {
+            let stream = entry.stream.take().ok_or(StartupError::Gone)?;
+            Ok(Accepted::Cancel { process_id, secret, stream })
+        }
         Ok(Ok(Outcome::Session(facts))) => entry.finish(facts),
         Ok(Err(error)) => {
             entry.turn_away(&error).await;

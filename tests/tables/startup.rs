@@ -181,9 +181,15 @@ async fn who_says_nothing_is_closed_at_the_deadline() {
 async fn a_request_to_cancel() {
     for settings in [settings(AuthMethod::Scram), StartupSettings { tls_required: true, ..with_tls(AuthMethod::Scram) }]
     {
-        let (frames, verdict) = told(settings, CANCEL).await;
-        assert_eq!(frames, []);
-        assert!(matches!(verdict.unwrap(), Accepted::Cancel { process_id: 7, secret: 9 }));
+        let (port, verdict) = door(settings).await;
+        let mut raw = Raw::connect(port).await;
+        raw.send(CANCEL).await;
+        let accepted = verdict.await.unwrap().unwrap();
+        assert!(matches!(accepted, Accepted::Cancel { process_id: 7, secret: 9, .. }));
+        // Closed only when the request has been carried out.
+        assert!(raw.is_silent(Duration::from_millis(20)).await);
+        drop(accepted);
+        assert_eq!(raw.frame().await, None);
     }
 }
 
