@@ -262,7 +262,8 @@ impl<'a> Walker<'a> {
     }
 
     fn function(&mut self, function: &'a Function, site: Site<'a>) -> Result<(), String> {
-        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } = function;
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+            function;
         if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) || null_treatment.is_some() {
             return Err("a function call of another dialect".into());
         }
@@ -404,7 +405,8 @@ impl<'a> Walker<'a> {
             columns.push(self.plain_column(expr, site)?);
         }
         self.sort_list(&spec.order_by, site)?;
-        let bounds = spec.window_frame.iter().flat_map(|frame| std::iter::once(&frame.start_bound).chain(&frame.end_bound));
+        let bounds =
+            spec.window_frame.iter().flat_map(|frame| std::iter::once(&frame.start_bound).chain(&frame.end_bound));
         for bound in bounds {
             match bound {
                 WindowFrameBound::CurrentRow => {}
@@ -461,12 +463,10 @@ impl<'a> Walker<'a> {
                     (inner, Some(name)) => Operand::Cast(Box::new(inner), name),
                 }
             }
-            Expr::TypedString(typed) => {
-                match (self.literal(&typed.value), super::cond::type_name(&typed.data_type)) {
-                    (Some(literal), Some(name)) => Operand::Cast(Box::new(Operand::Literal(literal)), name),
-                    _ => Operand::Opaque,
-                }
-            }
+            Expr::TypedString(typed) => match (self.literal(&typed.value), super::cond::type_name(&typed.data_type)) {
+                (Some(literal), Some(name)) => Operand::Cast(Box::new(Operand::Literal(literal)), name),
+                _ => Operand::Opaque,
+            },
             _ => Operand::Opaque,
         }
     }
@@ -510,7 +510,9 @@ impl<'a> Walker<'a> {
         let name = match op {
             BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Overlaps => return Ok(()),
             BinaryOperator::Custom(name) => name.clone(),
-            BinaryOperator::PGCustomBinaryOperator(parts) => parts.last().cloned().ok_or("an operator without a name")?,
+            BinaryOperator::PGCustomBinaryOperator(parts) => {
+                parts.last().cloned().ok_or("an operator without a name")?
+            }
             other => operator_name(other).ok_or("an operator of another dialect")?.to_owned(),
         };
         self.note_operator(&name);

@@ -153,7 +153,12 @@ impl<'a> Walker<'a> {
     }
 
     /// A relation or a CTE.
-    fn table(&mut self, name: &'a ObjectName, alias: Option<&'a TableAlias>, site: Site<'a>) -> Result<Tree<'a>, String> {
+    fn table(
+        &mut self,
+        name: &'a ObjectName,
+        alias: Option<&'a TableAlias>,
+        site: Site<'a>,
+    ) -> Result<Tree<'a>, String> {
         let idents = idents(name)?;
         if let [ident] = idents.as_slice() {
             let folded = fold(ident)?;
@@ -209,9 +214,7 @@ impl<'a> Walker<'a> {
         });
         let known = found.columns.unwrap_or_default().iter().enumerate();
         let columns = known
-            .map(|(column, known)| {
-                (Cow::Borrowed(known.name.as_str()), Some(ColumnRef { relation: index, column }))
-            })
+            .map(|(column, known)| (Cow::Borrowed(known.name.as_str()), Some(ColumnRef { relation: index, column })))
             .collect();
         Ok((index, columns, found.columns.is_none()))
     }
@@ -233,12 +236,7 @@ impl<'a> Walker<'a> {
     }
 
     /// An item whose columns are not known.
-    fn open_item(
-        &mut self,
-        name: String,
-        alias: Option<&'a TableAlias>,
-        site: Site<'a>,
-    ) -> Result<Tree<'a>, String> {
+    fn open_item(&mut self, name: String, alias: Option<&'a TableAlias>, site: Site<'a>) -> Result<Tree<'a>, String> {
         let mut columns = Vec::new();
         let name = match alias {
             Some(alias) => {

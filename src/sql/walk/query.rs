@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{
     CteAsMaterialized, Distinct, Expr, GroupByExpr, LimitClause, NonBlock, OrderBy, OrderByKind, Query, Select,
-    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableWithJoins, Value,
-    WildcardAdditionalOptions, With,
+    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableWithJoins,
+    Value, WildcardAdditionalOptions, With,
 };
 
 use super::names::{fold, parts};
@@ -44,8 +44,18 @@ impl<'a> Walker<'a> {
         parent: Option<usize>,
         place: Place,
     ) -> Result<Output<'a>, String> {
-        let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
-            query;
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
         if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
             return Err("a clause of another dialect".into());
         }

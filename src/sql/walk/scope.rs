@@ -139,12 +139,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The items of this name in a scope itself.
-    pub(super) fn items(
-        &self,
-        scope: usize,
-        schema: Option<&str>,
-        name: &str,
-    ) -> impl Iterator<Item = &Item<'a>> {
+    pub(super) fn items(&self, scope: usize, schema: Option<&str>, name: &str) -> impl Iterator<Item = &Item<'a>> {
         self.scopes[scope]
             .items
             .iter()

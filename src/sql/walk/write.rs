@@ -1,8 +1,8 @@
 //! INSERT, UPDATE and DELETE.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, OnConflictAction, OnInsert, Query, SelectItem,
-    SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, OnConflictAction, OnInsert, Query,
+    SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::cond::is_default;
@@ -20,8 +20,18 @@ struct Target<'a> {
 impl<'a> Walker<'a> {
     /// `WITH … INSERT/UPDATE/DELETE`.
     pub(super) fn write_with_ctes(&mut self, query: &'a Query, write: &'a Statement) -> Result<(), String> {
-        let Query { with, body: _, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
-            query;
+        let Query {
+            with,
+            body: _,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
         let foreign = order_by.is_some()
             || limit_clause.is_some()
             || fetch.is_some()
@@ -54,11 +64,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    pub(super) fn insert(
-        &mut self,
-        insert: &'a sqlparser::ast::Insert,
-        ctes: Option<usize>,
-    ) -> Result<(), String> {
+    pub(super) fn insert(&mut self, insert: &'a sqlparser::ast::Insert, ctes: Option<usize>) -> Result<(), String> {
         plain_insert(insert)?;
         let TableObject::TableName(name) = &insert.table else { return Err("an INSERT into no table".into()) };
         let block = self.new_block(None, Place::Top)?;
@@ -201,8 +207,18 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn delete(&mut self, delete: &'a Delete, ctes: Option<usize>) -> Result<(), String> {
-        let Delete { delete_token: _, optimizer_hints: _, tables, from, using, selection, returning, output, order_by, limit } =
-            delete;
+        let Delete {
+            delete_token: _,
+            optimizer_hints: _,
+            tables,
+            from,
+            using,
+            selection,
+            returning,
+            output,
+            order_by,
+            limit,
+        } = delete;
         if !tables.is_empty() || output.is_some() || !order_by.is_empty() || limit.is_some() {
             return Err("a DELETE of another dialect".into());
         }

@@ -1,0 +1,153 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::demo::DemoArgs;
+use super::rows::OutputForm;
+
+/// Weaves many stock PostgreSQL servers into one database
+///
+/// pgweave is a proxy: applications and psql connect to it and keep using plain SQL. Behind it are shards, each a primary
+/// with its replicas. Writes go to primaries, reads to replicas, statements to the shard that owns their sharding key; what
+/// cannot be answered as one PostgreSQL would is refused with an error that says so.
+#[derive(Debug, Parser)]
+#[command(name = "pgweave", version, max_term_width = 100, after_long_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+First steps:
+  pgweave demo                               a whole cluster on this machine, to try things on
+  pgweave check -c pgweave.toml              what is wrong with a configuration and its servers
+  pgweave serve -c pgweave.toml              run the proxy
+  psql 'host=127.0.0.1 port=6432 dbname=shop user=app'
+  psql 'host=127.0.0.1 port=6432 dbname=pgweave user=app' -c 'SHOW LAG'
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    // Its help is beside its options.
+    #[allow(missing_docs)]
+    Demo(DemoArgs),
+    /// Look for everything that is wrong, in the file and at the servers
+    ///
+    /// Reads the configuration and lists all its problems. Then connects to every node as the monitor and as each user, and
+    /// looks at versions, roles, settings, privileges and clocks, and at the placed tables: their columns on all shards, their
+    /// sharding keys, their constraints and sequences. Changes nothing. Exits with 1 if there is an error; warnings alone
+    /// are no failure.
+    Check(CheckArgs),
+    /// Show the shards and nodes of a running proxy
+    ///
+    /// The same as SHOW SHARDS and SHOW NODES in psql, connected to the database `pgweave` on the proxy's port.
+    Status(ConsoleArgs),
+    /// Show which shard owns which range
+    ///
+    /// The same as SHOW MAP in psql, connected to the database `pgweave` on the proxy's port.
+    Map(ConsoleArgs),
+    /// Show how far the replicas are behind
+    ///
+    /// The same as SHOW LAG in psql, connected to the database `pgweave` on the proxy's port.
+    Lag(LagArgs),
+    /// Print a script that completes this command in a shell
+    ///
+    /// For bash:  pgweave completions bash > ~/.local/share/bash-completion/completions/pgweave
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration; config/pgweave.toml of the source tree explains every key
+    #[arg(short, long, value_name = "FILE", env = "PGWEAVE_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArgs {
+    /// How rows are printed
+    #[arg(short, long = "output", value_name = "FORM", value_enum, default_value_t)]
+    pub form: OutputForm,
+}
+
+/// `pgweave check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How findings are printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Look at the file only and connect to nothing
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// How to reach the console of a running proxy.
+#[derive(Clone, Debug, Args)]
+pub struct ConsoleArgs {
+    /// The proxy's configuration: says where it listens, and who may log in
+    #[arg(short, long, value_name = "FILE", env = "PGWEAVE_CONFIG", required_unless_present = "dsn")]
+    pub config: Option<PathBuf>,
+    /// Where the proxy listens, instead of a configuration: postgres://USER:PASSWORD@HOST:PORT (the password may be in
+    /// PGPASSWORD)
+    #[arg(long, value_name = "URL", conflicts_with = "user")]
+    pub dsn: Option<String>,
+    /// Which of the configuration's users [default: the first admin, or else the first with a password]
+    #[arg(short = 'U', long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// How rows are printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `pgweave lag`.
+#[derive(Clone, Debug, Args)]
+pub struct LagArgs {
+    /// Which proxy.
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    /// Ask again and again, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+    /// How often --watch asks, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
+    pub interval_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_is_explained() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {} has no help", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
+    }
+}
