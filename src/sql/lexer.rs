@@ -495,7 +495,7 @@ impl<'a> Lexer<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::LiteralKind::*;
     use super::TokenKind::{Literal as L, *};
     use super::*;

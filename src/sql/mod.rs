@@ -7,13 +7,27 @@
 
 pub mod analyse;
 pub mod analysis;
+pub mod cache;
+pub mod cursor;
+pub mod fingerprint;
+pub mod functions;
+pub mod guard;
+pub mod hints;
 pub mod lexer;
+pub mod names;
 pub mod positions;
+pub mod recognise;
+pub mod relocate;
 pub mod schema;
+pub mod splice;
+pub mod split;
 pub mod walk;
 
-pub use analyse::Context;
+pub use analyse::{Context, analyse};
 pub use analysis::Analysis;
+pub use cache::PlanCache;
 pub use lexer::{LexError, Token, TokenKind, lex};
 pub use positions::Positions;
 pub use schema::Schema;
+pub use splice::{Edit, splice};
+pub use split::split;
