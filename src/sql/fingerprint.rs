@@ -364,10 +364,8 @@ mod tests {
         ] {
             check(pattern, ["'1 d'", "'22 h'"], false);
         }
-        for pattern in ["SELECT * FROM t WHERE a = ?"] {
-            check(pattern, ["$$a$$", "$$b$$"], false);
-            check(pattern, ["B'1'", "B'0'"], false);
-            check(pattern, ["U&'a'", "U&'b'"], false);
+        for values in [["$$a$$", "$$b$$"], ["B'1'", "B'0'"], ["U&'a'", "U&'b'"]] {
+            check("SELECT * FROM t WHERE a = ?", values, false);
         }
     }
 

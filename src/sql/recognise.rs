@@ -554,7 +554,7 @@ fn may_write(text: &str, tokens: &[Token], kind: &Kind) -> bool {
         }
         let is = |word: &&str| token.text(text).eq_ignore_ascii_case(word);
         // CREATE and EXECUTE: EXPLAIN takes them.
-        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(|word| is(&word))
+        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(|word| is(word))
         {
             return true;
         }
