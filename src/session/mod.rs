@@ -2,7 +2,6 @@
 //!
 //! Start at [`startup::accept`].
 
-pub mod options;
 pub mod startup;
 
 pub use startup::{Accepted, Authenticated, StartupError, StartupSettings};

@@ -21,12 +21,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::options::{self, OptionsError};
 use crate::auth::scram_server::MECHANISM;
 use crate::auth::{ScramFailure, ScramServer, Throttle, Users};
 use crate::config::AuthMethod;
 use crate::net::Stream;
 use crate::net::framed::{self, FrameError};
+use crate::pool::settings::read_options;
 use crate::wire::frame::{take, take_cstr, take_i32};
 use crate::wire::startup::{self, Packet, Startup};
 use crate::wire::{Diagnostic, Fate, Fault, Malformed, Report, SqlState, backend};
@@ -145,8 +145,11 @@ pub enum StartupError {
         name: &'static str,
     },
     /// `options` has a switch that is no setting.
-    #[error(transparent)]
-    Options(#[from] OptionsError),
+    #[error("unsupported switch in the start-up parameter \"options\"")]
+    Options {
+        /// The switch.
+        switch: String,
+    },
     /// Without passwords: there is no such user.
     #[error("no such user")]
     UnknownUser {
@@ -198,8 +201,11 @@ impl Report for StartupError {
             StartupError::Param { name } => {
                 Diagnostic::fatal(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\""))
             }
-            StartupError::Options(error) => Diagnostic::fatal(SqlState::FEATURE_NOT_SUPPORTED, error.to_string())
-                .hint("Only settings can be given: -c name=value or --name=value."),
+            StartupError::Options { switch } => Diagnostic::fatal(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("unsupported switch \"{switch}\" in parameter \"options\""),
+            )
+            .hint("Only settings can be given: -c name=value or --name=value."),
             StartupError::UnknownUser { user } => {
                 Diagnostic::fatal(SqlState::INVALID_AUTHORIZATION, format!("role \"{user}\" does not exist"))
             }
@@ -465,7 +471,10 @@ fn read_facts(startup: Startup) -> Result<Facts, StartupError> {
         Some(None) => return Err(StartupError::Param { name: "replication" }),
     }
     let minor = startup.minor;
-    let mut params = startup.param("options").map_or(Ok(Vec::new()), options::read)?;
+    let mut params = startup
+        .param("options")
+        .map_or(Ok(Vec::new()), read_options)
+        .map_err(|switch| StartupError::Options { switch })?;
     let taken =
         |name: &str| matches!(name, "user" | "database" | "options" | "replication") || name.starts_with("_pq_.");
     params.extend(startup.params.into_iter().filter(|(name, _)| !taken(name)));
@@ -536,7 +545,7 @@ mod tests {
         let settings = facts(&[("user", "bob"), ("a", "1"), ("options", "-c a=2 --b=3")]).unwrap().params;
         let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(settings, [("a", "2"), ("b", "3"), ("a", "1")]);
-        assert!(matches!(facts(&[("user", "bob"), ("options", "-e")]), Err(StartupError::Options(_))));
+        assert!(matches!(facts(&[("user", "bob"), ("options", "-e")]), Err(StartupError::Options { .. })));
         assert_eq!(facts(&[("user", "bob"), ("database", "d")]).unwrap().database, "d");
         assert_eq!(facts(&[("user", "bob"), ("database", "")]).unwrap().database, "bob");
         assert!(matches!(facts(&[("database", "d")]), Err(StartupError::NoUser)));
