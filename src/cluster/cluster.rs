@@ -196,12 +196,17 @@ impl Cluster {
 
     /// The `[[shards]]` of a configuration file for this cluster.
     pub fn shards_toml(&self) -> String {
+        self.shards_toml_via(Node::port)
+    }
+
+    /// The same with another port for each node, such as that of a relay before it.
+    pub fn shards_toml_via(&self, port: impl Fn(&Node) -> u16) -> String {
         let mut text = String::new();
         for shard in &self.shards {
             let nodes = std::iter::once(&shard.primary).chain(&shard.replicas);
-            let nodes: Vec<String> =
-                nodes.map(|node| format!("  {{ host = \"127.0.0.1\", port = {} }},\n", node.port())).collect();
-            text.push_str(&format!("[[shards]]\nname = \"{}\"\nnodes = [\n{}]\n\n", shard.name, nodes.concat()));
+            let nodes = nodes.map(|node| format!("  {{ host = \"127.0.0.1\", port = {} }},\n", port(node)));
+            let nodes: String = nodes.collect();
+            text.push_str(&format!("[[shards]]\nname = \"{}\"\nnodes = [\n{nodes}]\n\n", shard.name));
         }
         text
     }

@@ -1,10 +1,11 @@
 //! The clusters that demos and tests stand on do what they say.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pgweave::cluster::{Cluster, Spec, StopMode, guard};
 
-use super::support::{self, LIMIT, Raw, eventually_blocking};
+use super::support::{self, Gate, LIMIT, Raw, eventually_blocking};
 
 const ITEMS: &str = "CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items SELECT generate_series(1, 100)";
 
@@ -131,4 +132,33 @@ fn a_cluster_ends_with_its_owner() {
     owner.wait().unwrap();
     eventually_blocking("the guard removes the cluster", LIMIT, || !dir.exists());
     assert!(cluster.nodes().all(|node| !node.is_running()));
+}
+
+#[tokio::test]
+async fn a_gate_cuts_holds_and_mends() {
+    let database = support::database(1, 0, ITEMS);
+    let node = &database.cluster.shards[0].primary;
+    let gate = Gate::to(node.port());
+    let session = support::app(gate.port, &database.name).await;
+    assert_eq!(session.text("SELECT count(*) FROM items").await.as_deref(), Some("100"));
+
+    gate.hold();
+    let mut held = Box::pin(session.text("SELECT 1"));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut held).await;
+    assert!(early.is_err(), "a held gate passed {early:?} on");
+    gate.mend();
+    assert_eq!(held.await.as_deref(), Some("1"));
+
+    let before = gate.from_server();
+    gate.cut_after(50_000);
+    let error = session.query("SELECT repeat('x', 1000) FROM generate_series(1, 1000)", &[]).await.unwrap_err();
+    assert!(error.is_closed() || error.code().is_none(), "{error:?}");
+    assert_eq!(gate.from_server() - before, 50_000, "cut to the byte");
+    gate.mend();
+
+    gate.close();
+    support::connect(gate.port, "app", "app", &database.name).await.unwrap_err();
+    gate.mend();
+    let session = support::app(gate.port, &database.name).await;
+    assert_eq!((gate.taken(), session.text("SELECT 1").await.as_deref()), (2, Some("1")));
 }

@@ -6,6 +6,7 @@
 
 mod clients;
 mod clusters;
+mod gate;
 mod proxy;
 mod raw;
 mod skipped;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use clients::{Session, app, connect, sqlstate};
 pub use clusters::{Database, cluster, cluster_with, database, private};
+pub use gate::Gate;
 pub use proxy::Proxy;
 pub use raw::{Frame, Raw};
 pub use skipped::skipped;

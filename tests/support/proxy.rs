@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use pgweave::cluster::Cluster;
+use pgweave::cluster::{Cluster, Node};
 
 use super::clients::{Session, app};
 use super::wait::{LIMIT, eventually_blocking};
@@ -27,9 +27,14 @@ pub struct Proxy {
 
 /// The start of a configuration on `cluster`: the user `app`, its shards and a monitor for which tests need not wait.
 pub(super) fn head(cluster: &Cluster) -> String {
+    head_via(cluster, Node::port)
+}
+
+/// The same with another port for each node, such as that of a [`super::Gate`].
+pub(super) fn head_via(cluster: &Cluster, port: impl Fn(&Node) -> u16) -> String {
     format!(
         "[[users]]\nname = \"app\"\npassword = \"app\"\n\n[monitor]\ninterval = \"50ms\"\n\n{}",
-        cluster.shards_toml()
+        cluster.shards_toml_via(port)
     )
 }
 
@@ -55,6 +60,11 @@ impl Proxy {
     /// A configuration for which every key is given: see [`super::Database::config`] for the usual one.
     pub fn config(cluster: &Cluster, databases: &str) -> String {
         format!("{}{databases}", head(cluster))
+    }
+
+    /// The same with another port for each node, such as that of a [`super::Gate`] before it.
+    pub fn config_via(cluster: &Cluster, port: impl Fn(&Node) -> u16, databases: &str) -> String {
+        format!("{}{databases}", head_via(cluster, port))
     }
 
     fn launch(config: &str) -> Proxy {
