@@ -6,5 +6,6 @@ mod support;
 mod auth;
 mod check;
 mod cluster;
+mod hash;
 mod schema;
 mod topology;
