@@ -25,4 +25,4 @@ pub use ids::{DistributionId, Epoch, NodeId, ShardId};
 pub use key::{KeyColumn, KeyType, KeyValue, Unsupported};
 pub use point::{KeyRange, Point, RangeOp};
 pub use range_map::RangeMap;
-pub use shard_map::{Distribution, Method, Placement, ShardInfo, ShardMap, SharedMap, TableName};
+pub use shard_map::{Distribution, Method, Placement, ShardInfo, ShardMap, SharedMap, TableName, quoted};

@@ -1,12 +1,13 @@
 //! The immutable whole at one epoch.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{DistributionId, Epoch, KeyRange, KeyType, KeyValue, Point, RangeMap, RangeOp, ShardId, hash};
+use crate::config;
 
 /// A table by schema and name, both as stored in `pg_class` (folded, unquoted).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,59 +27,28 @@ impl TableName {
     /// A name as an operator writes it: `orders`, `shop.orders`, `"Shop"."Orders"`. Unquoted parts are folded to lower case;
     /// a bare name is in `public`. `None` if it is no such name.
     pub fn parse(text: &str) -> Option<TableName> {
-        let (first, rest) = identifier(text.trim())?;
-        match rest.strip_prefix('.') {
-            None => rest.is_empty().then(|| TableName::new("public", first)),
-            Some(rest) => {
-                let (name, rest) = identifier(rest)?;
-                rest.is_empty().then(|| TableName::new(first, name))
-            }
-        }
+        let (schema, name) = config::table_name(text)?;
+        Some(TableName { schema, name })
     }
 }
 
 /// A column's name as an operator writes it, folded unless quoted; `None` if it is none.
 pub(super) fn column_name(text: &str) -> Option<String> {
-    let (name, rest) = identifier(text.trim())?;
-    rest.is_empty().then_some(name)
-}
-
-/// Takes one identifier off the front of a text.
-fn identifier(text: &str) -> Option<(String, &str)> {
-    if let Some(mut rest) = text.strip_prefix('"') {
-        let mut name = String::new();
-        loop {
-            let (part, tail) = rest.split_once('"')?;
-            name.push_str(part);
-            match tail.strip_prefix('"') {
-                Some(behind) => {
-                    name.push('"');
-                    rest = behind;
-                }
-                None => return (!name.is_empty()).then_some((name, tail)),
-            }
-        }
-    }
-    let end = text.find(['.', '"']).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    let plain = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
-    // PostgreSQL folds ASCII letters only in a UTF-8 database.
-    plain.then(|| (name.to_ascii_lowercase(), rest))
+    // Read as the second part of a table's name, it cannot have two parts itself.
+    config::table_name(&format!("t.{}", text.trim())).map(|(_, name)| name)
 }
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_identifier(f, &self.schema)?;
-        f.write_str(".")?;
-        write_identifier(f, &self.name)
+        write!(f, "{}.{}", quoted(&self.schema), quoted(&self.name))
     }
 }
 
-/// Quotes what would not be read back as it is.
-fn write_identifier(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+/// A name as stored, quoted if it would not be read back as it is.
+pub fn quoted(name: &str) -> Cow<'_, str> {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain { f.write_str(name) } else { write!(f, "\"{}\"", name.replace('"', "\"\"")) }
+    if plain { Cow::Borrowed(name) } else { Cow::Owned(format!("\"{}\"", name.replace('"', "\"\""))) }
 }
 
 /// What a [`TableName`] is looked up by, so that a lookup by two borrowed texts needs no allocation.

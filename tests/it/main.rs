@@ -4,6 +4,7 @@
 mod support;
 
 mod auth;
+mod catalog;
 mod check;
 mod cluster;
 mod hash;
