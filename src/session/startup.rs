@@ -26,7 +26,6 @@ use crate::auth::{ScramFailure, ScramServer, Throttle, Users};
 use crate::config::AuthMethod;
 use crate::net::Stream;
 use crate::net::framed::{self, FrameError};
-use crate::pool::settings::read_options;
 use crate::wire::frame::{take, take_cstr, take_i32};
 use crate::wire::startup::{self, Packet, Startup};
 use crate::wire::{Diagnostic, Fate, Fault, Malformed, Report, SqlState, backend};
@@ -86,9 +85,8 @@ pub struct Authenticated {
     pub user: String,
     /// The database asked for; the user's name when none was named.
     pub database: String,
-    /// The settings asked for, in the order in which they take effect: first those in `options`, then the other
-    /// parameters. Without `user`, `database`, `options`, `replication` and protocol options. Names and values are the
-    /// client's: nothing checked, nothing quoted.
+    /// The other start-up parameters in the order given, `options` among them; without `user`, `database`, `replication`
+    /// and protocol options. Names and values are the client's: nothing checked, nothing quoted.
     pub params: Vec<(String, String)>,
     /// The minor version asked for. 3.0 is spoken whatever it is; the client was told.
     pub minor: u16,
@@ -144,12 +142,6 @@ pub enum StartupError {
         /// Its name.
         name: &'static str,
     },
-    /// `options` has a switch that is no setting.
-    #[error("unsupported switch in the start-up parameter \"options\"")]
-    Options {
-        /// The switch.
-        switch: String,
-    },
     /// Without passwords: there is no such user.
     #[error("no such user")]
     UnknownUser {
@@ -201,11 +193,6 @@ impl Report for StartupError {
             StartupError::Param { name } => {
                 Diagnostic::fatal(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\""))
             }
-            StartupError::Options { switch } => Diagnostic::fatal(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("unsupported switch \"{switch}\" in parameter \"options\""),
-            )
-            .hint("Only settings can be given: -c name=value or --name=value."),
             StartupError::UnknownUser { user } => {
                 Diagnostic::fatal(SqlState::INVALID_AUTHORIZATION, format!("role \"{user}\" does not exist"))
             }
@@ -471,13 +458,8 @@ fn read_facts(startup: Startup) -> Result<Facts, StartupError> {
         Some(None) => return Err(StartupError::Param { name: "replication" }),
     }
     let minor = startup.minor;
-    let mut params = startup
-        .param("options")
-        .map_or(Ok(Vec::new()), read_options)
-        .map_err(|switch| StartupError::Options { switch })?;
-    let taken =
-        |name: &str| matches!(name, "user" | "database" | "options" | "replication") || name.starts_with("_pq_.");
-    params.extend(startup.params.into_iter().filter(|(name, _)| !taken(name)));
+    let taken = |name: &str| matches!(name, "user" | "database" | "replication") || name.starts_with("_pq_.");
+    let params = startup.params.into_iter().filter(|(name, _)| !taken(name)).collect();
     Ok(Facts { user, database, params, minor })
 }
 
@@ -542,10 +524,6 @@ mod tests {
         let all = facts(&[("user", "bob"), ("a", "1"), ("_pq_.x", "y"), ("replication", "off"), ("a", "2")]).unwrap();
         assert_eq!((all.user.as_str(), all.database.as_str()), ("bob", "bob"));
         assert_eq!(all.params, [("a".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())]);
-        let settings = facts(&[("user", "bob"), ("a", "1"), ("options", "-c a=2 --b=3")]).unwrap().params;
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(settings, [("a", "2"), ("b", "3"), ("a", "1")]);
-        assert!(matches!(facts(&[("user", "bob"), ("options", "-e")]), Err(StartupError::Options { .. })));
         assert_eq!(facts(&[("user", "bob"), ("database", "d")]).unwrap().database, "d");
         assert_eq!(facts(&[("user", "bob"), ("database", "")]).unwrap().database, "bob");
         assert!(matches!(facts(&[("database", "d")]), Err(StartupError::NoUser)));
