@@ -4,10 +4,98 @@
 //! plan is data that can be printed, compared and cached. It names shards, never nodes: which replica answers is chosen at
 //! checkout, because health changes faster than plans do.
 
+mod access;
+mod builtin;
+mod code;
+pub mod explain;
+mod hint;
+mod insert;
+mod keys;
+mod keyset;
+mod modify;
+mod other;
+mod place;
+mod scatter;
+mod select;
+mod view;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::map::{Epoch, KeyRange, Point, ShardId};
+use crate::config::FunctionDeclaration;
+use crate::map::{Epoch, KeyRange, Point, ShardId, ShardMap};
+use crate::sql::analysis::{Body, Hints, Values};
+use crate::sql::{Analysis, Schema};
 use crate::wire::{Diagnostic, Fault, Report, SqlState};
+
+/// What a plan is made from beside the statement.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// Who owns what.
+    pub map: &'a ShardMap,
+    /// What the servers' catalogs say.
+    pub schema: &'a Schema,
+    /// `[databases.NAME.functions]`.
+    pub functions: &'a BTreeMap<String, FunctionDeclaration>,
+    /// `[databases.NAME.triggers] safe`: functions and triggers that touch no other shard's rows.
+    pub safe_triggers: &'a [String],
+    /// What the session adds.
+    pub facts: Facts<'a>,
+}
+
+/// What a session adds to its statements.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Hints from `SET pgweave.…`; those of the statement's comment come first.
+    pub hints: &'a Hints,
+    /// Whether the user may run writes that were not understood where a hint says.
+    pub may_bypass_routing: bool,
+    /// The bare names of the temporary tables the session has made: they hide others.
+    pub temporary: &'a [String],
+}
+
+/// Decides what to do with one statement.
+///
+/// # Errors
+/// A [`Refusal`]: `0A000` for what cannot be proven right, `22023` for a hint that names nothing, `23502` for a NULL key,
+/// `23514` for a key that no range holds, `42601` for rows wider than their table.
+pub fn plan(analysis: &Analysis, values: &Values<'_>, world: &World<'_>) -> Result<Plan, Refusal> {
+    let hints = hint::Effective::new(&analysis.hints, world)?;
+    let access = hints.access(access::access(analysis, world))?;
+    let home = world.map.home;
+    if let [only] = world.map.shards.as_slice() {
+        let route = Route::direct(
+            if world.map.distributions.is_empty() { Touches::Nothing } else { Touches::Everything },
+            only.id,
+        );
+        return Ok(route.into_plan(access, world));
+    }
+    let computed = match &analysis.body {
+        Body::Understood(model) => select::route(model, &analysis.kind, values, access, world),
+        Body::Tokens { names, reason } => {
+            other::route(analysis, names, reason, values, world).map(|()| Route::direct(Touches::Nothing, home))
+        }
+    };
+    let route = hints.route(analysis, access, computed, world)?;
+    Ok(route.into_plan(access, world))
+}
+
+/// Where a statement goes, before it is known which nodes may run it.
+#[derive(Clone, Debug)]
+struct Route {
+    touches: Touches,
+    shape: Shape,
+}
+
+impl Route {
+    fn direct(touches: Touches, shard: ShardId) -> Route {
+        Route { touches, shape: Shape::Direct { shard, query: Query::Original } }
+    }
+
+    fn into_plan(self, access: Access, world: &World<'_>) -> Plan {
+        Plan { epoch: world.map.epoch, access, touches: self.touches, shape: self.shape }
+    }
+}
 
 /// A decision about one statement.
 #[derive(Clone, Debug, PartialEq)]

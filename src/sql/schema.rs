@@ -1,6 +1,8 @@
 //! What the servers' own catalogs say: tables, columns, functions. A value, read by whoever has a connection.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 /// The schema of one database at one moment, as the home shard has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,4 +99,69 @@ pub struct Function {
     pub window: bool,
     /// Whether every overload outside `pg_catalog` is written in C (an extension's).
     pub in_c: bool,
+}
+
+/// A schema and a name, owned or borrowed: what relations are looked up by without making strings.
+trait Pair {
+    fn pair(&self) -> (&str, &str);
+}
+
+impl Pair for (String, String) {
+    fn pair(&self) -> (&str, &str) {
+        (&self.0, &self.1)
+    }
+}
+
+impl Pair for (&str, &str) {
+    fn pair(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl Hash for dyn Pair + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As a tuple of two strings hashes, so that both find the same entry.
+        self.pair().hash(state);
+    }
+}
+
+impl PartialEq for dyn Pair + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.pair() == other.pair()
+    }
+}
+
+impl Eq for dyn Pair + '_ {}
+
+impl<'a> Borrow<dyn Pair + 'a> for (String, String) {
+    fn borrow(&self) -> &(dyn Pair + 'a) {
+        self
+    }
+}
+
+impl Schema {
+    /// The relation of this schema and name, as stored. Allocates nothing.
+    pub fn relation(&self, schema: &str, name: &str) -> Option<&Relation> {
+        self.relations.get(&(schema, name) as &dyn Pair)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relations_are_found_by_borrowed_names() {
+        let relation = Relation {
+            kind: RelationKind::Table,
+            columns: Vec::new(),
+            on_standby: true,
+            view_text: None,
+            code: Vec::new(),
+        };
+        let mut schema = Schema::default();
+        schema.relations.insert(("public".into(), "orders".into()), relation.clone());
+        assert_eq!(schema.relation("public", "orders"), Some(&relation));
+        assert_eq!(schema.relation("publico", "rders"), None);
+    }
 }
