@@ -205,3 +205,48 @@ pub(super) fn explicit_ranges(distribution: &Distribution, shards: &[ShardInfo])
     }
     ranges
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARDS: [&str; 3] = [
+        "[[shards]]\nname = 's1'\nnodes = [{ host = 'a' }, { host = 'b' }]\n",
+        "[[shards]]\nname = 's2'\nnodes = [{ host = 'c' }]\n",
+        "[[shards]]\nname = 's0'\nnodes = [{ host = 'd' }]\n",
+    ];
+    const ONE: &str = "[[databases.d.distributions]]\nname = 'one'\nmethod = 'hash'\ntables = { t = ['id'] }\n";
+    const TWO: &str = "[[databases.d.distributions]]\nname = 'two'\nmethod = 'hash'\ntables = { u = ['id'] }\n";
+
+    fn state(parts: &[&str]) -> CatalogState {
+        let head = "[[users]]\nname = 'app'\npassword = 'app'\n";
+        let text = format!("{head}{}", parts.concat());
+        CatalogState::from_config(&config::parse(&text, "test.toml").unwrap_or_else(|errors| panic!("{errors}")))
+    }
+
+    #[test]
+    fn numbers_stay_whatever_the_order_of_the_file() {
+        let [s1, s2, s0] = SHARDS;
+        let old = state(&[s1, s2, "[databases.d]\n", TWO]).with_ranges().unwrap();
+        let new = state(&[s0, s2, s1, "[databases.d]\n", ONE, TWO]).onto(&old).with_ranges().unwrap();
+        let shards: Vec<_> = new.shards.iter().map(|shard| (shard.id.0, shard.name.as_str())).collect();
+        assert_eq!(shards, [(0, "s1"), (1, "s2"), (2, "s0")]);
+        let nodes: Vec<_> = new.nodes().map(|(_, entry)| (entry.id.0, entry.node.host.as_str())).collect();
+        assert_eq!(nodes, [(0, "a"), (1, "b"), (2, "c"), (3, "d")]);
+        let [two, one] = &new.databases["d"].database.distributions[..] else { panic!("{new:?}") };
+        assert_eq!((two.name.as_str(), one.name.as_str()), ("two", "one"));
+        // The old distribution keeps its two owners; the new one is cut over all three shards.
+        assert_eq!(two.ranges, old.databases["d"].database.distributions[0].ranges);
+        assert_eq!((two.ranges.len(), one.ranges.len()), (2, 3));
+    }
+
+    #[test]
+    fn every_map_that_is_none_is_told() {
+        let [s1, s2, _] = SHARDS;
+        let mut broken = state(&[s1, s2, "[databases.d]\n", ONE, "[databases.e]\n"]);
+        broken.shards.remove(1);
+        let Err(CatalogError::Map(errors)) = broken.shard_maps() else { panic!("{broken:?}") };
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(broken.shard_map("nothing").is_none());
+    }
+}

@@ -156,23 +156,34 @@ impl ShardMap {
 
     /// The same map with the types of the key columns, as `lookup` finds them in a server's schema by table and column
     /// (`None` while the table does not exist). Cuts of range distributions that are written as text become positions.
+    /// Every problem is reported.
     pub fn with_key_types(
         &self,
         lookup: impl Fn(&TableName, &str) -> Option<KeyType>,
     ) -> Result<ShardMap, Vec<MapError>> {
+        let (map, errors) = self.with_known_key_types(lookup);
+        if errors.is_empty() { Ok(map) } else { Err(errors) }
+    }
+
+    /// The same for a proxy that goes on with what is right: a distribution with a problem is left without types, so that
+    /// statements over its tables cannot be routed, and all others have theirs.
+    pub fn with_known_key_types(
+        &self,
+        lookup: impl Fn(&TableName, &str) -> Option<KeyType>,
+    ) -> (ShardMap, Vec<MapError>) {
         let mut errors = Vec::new();
         let mut map = self.clone();
         for distribution in &mut map.distributions {
-            match self.key_types(distribution, &lookup) {
-                Ok(types) if types.is_empty() => {}
-                Ok(types) => match distribution.with_types(types) {
-                    Ok(typed) => *distribution = typed,
-                    Err(error) => errors.push(error),
-                },
-                Err(error) => errors.push(error),
+            let typed = self.key_types(distribution, &lookup).and_then(|types| distribution.with_types(types));
+            match typed {
+                Ok(typed) => *distribution = typed,
+                Err(error) => {
+                    errors.push(error);
+                    *distribution = distribution.without_types();
+                }
             }
         }
-        if errors.is_empty() { Ok(map) } else { Err(errors) }
+        (map, errors)
     }
 
     /// The widest types of the key columns over all tables of a distribution; empty if no table is there yet.
@@ -212,11 +223,18 @@ impl ShardMap {
 }
 
 impl Distribution {
-    /// The same distribution with the types of its key, its cuts made positions.
+    /// The same distribution with the types of its key, its cuts made positions. Without types nothing of it is known.
     pub fn with_types(&self, key_types: Vec<KeyType>) -> Result<Distribution, MapError> {
+        if key_types.is_empty() {
+            return Ok(self.without_types());
+        }
         let ranges =
             self.ranges.typed(&key_types).map_err(|cause| MapError::Cut { distribution: self.name.clone(), cause })?;
         Ok(Distribution { key_types, ranges, ..self.clone() })
+    }
+
+    fn without_types(&self) -> Distribution {
+        Distribution { key_types: Vec::new(), ranges: self.ranges.without_types(), ..self.clone() }
     }
 
     /// The ranges in the words of a configuration: cuts as text, owners by name. What belongs to nobody at either end is
@@ -383,5 +401,4 @@ impl Builder<'_> {
 }
 
 #[cfg(test)]
-#[path = "build_tests.rs"]
 mod tests;

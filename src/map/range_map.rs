@@ -64,6 +64,15 @@ impl RangeMap {
         Ok(RangeMap { cuts, ..self.clone() })
     }
 
+    /// The same ranges with cuts that were written as text being text again; a map made from points stays as it is.
+    pub(super) fn without_types(&self) -> RangeMap {
+        let mut map = self.clone();
+        if !map.texts.is_empty() {
+            map.cuts.clear();
+        }
+        map
+    }
+
     /// Whether the cuts are positions. While they are not, nothing can be routed.
     pub fn is_typed(&self) -> bool {
         self.owners.len() == self.cuts.len() + 1

@@ -554,8 +554,7 @@ fn may_write(text: &str, tokens: &[Token], kind: &Kind) -> bool {
         }
         let is = |word: &&str| token.text(text).eq_ignore_ascii_case(word);
         // CREATE and EXECUTE: EXPLAIN takes them.
-        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(|word| is(word))
-        {
+        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(|word| is(word)) {
             return true;
         }
         // `substring(a FOR 3)` and `DECLARE c CURSOR FOR` do not lock.

@@ -150,6 +150,29 @@ fn types_come_from_the_servers() {
 }
 
 #[test]
+fn a_distribution_without_good_types_is_left_out_alone() {
+    let cut = vec![range(None, Some("x"), "s1"), range(None, None, "s2")];
+    let one = distribution(config::Method::Range, &[("a", &["x"])], cut);
+    let other = config::Distribution {
+        name: "other".into(),
+        ..distribution(config::Method::Hash, &[("b", &["y"])], Vec::new())
+    };
+    let map = build(&database(vec![one, other])).unwrap();
+    let (typed, errors) = map.with_known_key_types(|_, _| Some(KeyType::Text { max_chars: None }));
+    assert!(errors.is_empty() && typed.distributions.iter().all(|each| each.ranges.is_typed()));
+    // The column of the first becomes an integer: its cut is no value any more.
+    let (typed, errors) = typed.with_known_key_types(|_, _| Some(KeyType::Int4));
+    assert!(matches!(&errors[..], [MapError::Cut { .. }]));
+    assert!(typed.distributions[0].key_types.is_empty() && !typed.distributions[0].ranges.is_typed());
+    assert_eq!(typed.distributions[0].owner(&[KeyValue::Int(5)]), None);
+    assert_eq!(typed.distributions[1].key_types, [KeyType::Int4]);
+    // All tables are dropped.
+    let (untyped, errors) = typed.with_known_key_types(|_, _| None);
+    assert!(errors.is_empty());
+    assert_eq!(untyped, map);
+}
+
+#[test]
 fn changes_make_the_next_epoch() {
     let ranges = vec![range(None, Some("10"), "s1"), range(None, None, "s2")];
     let untyped = build_one(distribution(config::Method::Range, &[("a", &["x"])], ranges)).unwrap();
