@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
@@ -76,7 +76,7 @@ pub struct SchemaHandle {
 
 #[derive(Debug)]
 struct Shared {
-    current: ArcSwapOption<Schema>,
+    current: Arc<ArcSwap<Schema>>,
     /// How many times [`SchemaHandle::refresh`] was called.
     asked: AtomicU64,
     wake: Notify,
@@ -93,16 +93,32 @@ struct Done {
 /// Starts reading. Must be called within a runtime.
 pub fn start(settings: SchemaSettings, topology: TopologyHandle) -> SchemaHandle {
     let (alive, ended) = watch::channel(());
-    let shared = Arc::new(Shared { current: ArcSwapOption::empty(), asked: AtomicU64::new(0), wake: Notify::new() });
+    let shared = Arc::new(Shared {
+        current: Arc::new(ArcSwap::from_pointee(Schema::default())),
+        asked: AtomicU64::new(0),
+        wake: Notify::new(),
+    });
     let (sender, done) = watch::channel(Done { asked: 0, outcome: Err(SchemaError::NoNode) });
     tokio::spawn(keep_current(settings, topology, shared.clone(), ended, sender));
     SchemaHandle { shared, done, _alive: Arc::new(alive) }
 }
 
 impl SchemaHandle {
-    /// The schema as it was read last; `None` before the first reading. A statement takes it once.
-    pub fn current(&self) -> Guard<Option<Arc<Schema>>> {
-        self.shared.current.load()
+    /// The schema as it was read last: empty and of version 0 before the first reading (see [`SchemaHandle::ready`]). A
+    /// statement takes it once.
+    pub fn current(&self) -> Arc<Schema> {
+        self.shared.current.load_full()
+    }
+
+    /// Where the schema is published, for those who only read it.
+    pub fn published(&self) -> Arc<ArcSwap<Schema>> {
+        self.shared.current.clone()
+    }
+
+    /// Asks for a reading and does not wait for it.
+    pub fn refresh_soon(&self) {
+        self.shared.asked.fetch_add(1, Ordering::SeqCst);
+        self.shared.wake.notify_one();
     }
 
     /// Reads again and returns what a reading found that was begun after this call. Many callers share one reading.
@@ -115,15 +131,12 @@ impl SchemaHandle {
         self.wait(|done| done.asked >= mine).await
     }
 
-    /// The current schema, or the outcome of the first reading.
+    /// The current schema if the last reading went well, or the outcome of one more.
     ///
     /// # Errors
-    /// [`SchemaError`] when nothing was read before and the next reading fails.
+    /// [`SchemaError`] when that reading fails.
     pub async fn ready(&self) -> Result<Arc<Schema>, SchemaError> {
-        match &*self.current() {
-            Some(schema) => Ok(schema.clone()),
-            None => self.refresh().await,
-        }
+        if self.done.borrow().outcome.is_ok() { Ok(self.current()) } else { self.refresh().await }
     }
 
     async fn wait(&self, mut answers: impl FnMut(&Done) -> bool) -> Result<Arc<Schema>, SchemaError> {
@@ -149,10 +162,9 @@ async fn keep_current(
         let outcome = read(&settings, &topology).await;
         match &outcome {
             Ok(schema) => {
-                let before = shared.current.swap(Some(schema.clone())).map(|schema| schema.version);
-                if before != Some(schema.version) {
-                    let (relations, first) = (schema.relations.len(), before.is_none());
-                    info!(database = settings.database, relations, first, "schema read");
+                let before = shared.current.swap(schema.clone()).version;
+                if before != schema.version {
+                    info!(database = settings.database, relations = schema.relations.len(), "schema read");
                 }
             }
             // Told once; that no node is up is told by the monitor, and before the first probes it is no news at all.

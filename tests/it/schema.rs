@@ -135,13 +135,13 @@ async fn a_refresh_sees_what_was_there_before_it() {
         timeout: LIMIT,
     };
     let watch = schema_watch::start(settings, topology.clone());
-    support::eventually("the first reading", LIMIT, async || watch.current().is_some()).await;
+    support::eventually("the first reading", LIMIT, async || watch.ready().await.is_ok()).await;
     for round in 0..3 {
         primary.sql(&database.name, &format!("CREATE TABLE t{round} (n int)")).unwrap();
         let name = ("public".to_owned(), format!("t{round}"));
         let schema = watch.refresh().await.unwrap();
         assert!(schema.relations.contains_key(&name));
-        assert_eq!(watch.current().as_ref().unwrap().version, schema.version);
+        assert_eq!(watch.current().version, schema.version);
     }
     let (a, b) = tokio::join!(watch.refresh(), watch.refresh());
     assert_eq!(a.unwrap().version, b.unwrap().version);
