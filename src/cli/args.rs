@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 use super::rows::OutputForm;
+use crate::catalog::TablePlace;
 
 /// Weaves many stock PostgreSQL servers into one database
 ///
@@ -43,6 +44,15 @@ pub enum Command {
     /// sharding keys, their constraints and sequences. Changes nothing. Exits with 1 if there is an error; warnings alone
     /// are no failure.
     Check(CheckArgs),
+    /// Create or migrate the catalog, and write the file into it
+    ///
+    /// Safe to repeat. An empty catalog takes the file's shards, databases and tables. After that the catalog counts: what
+    /// differs in the file is listed and only taken with --apply, and never if rows would be left where no statement looks
+    /// for them.
+    Init(InitArgs),
+    /// Say which table lives where
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Show the shards and nodes of a running proxy
     ///
     /// The same as SHOW SHARDS and SHOW NODES in psql, connected to the database `pgweave` on the proxy's port.
@@ -93,6 +103,91 @@ pub struct CheckArgs {
     /// Look at the file only and connect to nothing
     #[arg(long)]
     pub offline: bool,
+}
+
+/// `pgweave init`.
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How differences are printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Take the file's side in what differs
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// `pgweave table`.
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// Place a table that is empty or not there yet
+    ///
+    /// Exactly one of --distribution (with --key), --reference and --shard says where. A table without a place lives on the
+    /// home shard, so a table with rows can only be given a place that leaves them there.
+    ///
+    ///   pgweave table add orders --distribution customers --key customer_id
+    ///   pgweave table add events --distribution tenants --key tenant_id,id
+    ///   pgweave table add countries --reference
+    ///   pgweave table add audit_log --shard s2
+    #[command(verbatim_doc_comment)]
+    Add(TableAddArgs),
+    /// List the tables that have a place
+    List(TableListArgs),
+}
+
+/// `pgweave table add`.
+#[derive(Clone, Debug, Args)]
+#[command(group = clap::ArgGroup::new("place").required(true).args(["distribution", "reference", "shard"]))]
+pub struct TableAddArgs {
+    /// The table, as in SQL: orders, sales.orders, '"Sales"."Orders"'
+    pub table: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The database, as clients name it [default: the only one]
+    #[arg(short, long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Spread its rows as those of this distribution
+    #[arg(long, value_name = "NAME", requires = "key")]
+    pub distribution: Option<String>,
+    /// Its sharding key: columns in the order of the distribution's key
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "distribution")]
+    pub key: Vec<String>,
+    /// The same rows on every shard
+    #[arg(long)]
+    pub reference: bool,
+    /// Only on this shard
+    #[arg(long, value_name = "SHARD")]
+    pub shard: Option<String>,
+}
+
+impl TableAddArgs {
+    /// Where the table is to live.
+    pub fn place(&self) -> TablePlace {
+        match (&self.distribution, &self.shard) {
+            (Some(distribution), _) => {
+                TablePlace::Distributed { distribution: distribution.clone(), key: self.key.clone() }
+            }
+            (None, Some(shard)) => TablePlace::Local(shard.clone()),
+            (None, None) => TablePlace::Reference,
+        }
+    }
+}
+
+/// `pgweave table list`.
+#[derive(Clone, Debug, Args)]
+pub struct TableListArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The database, as clients name it [default: the only one]
+    #[arg(short, long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// How rows are printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// How to reach the console of a running proxy.

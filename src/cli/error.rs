@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::client::ClientError;
+use crate::catalog::CatalogError;
 use crate::config::ConfigErrors;
 
 /// Why a command did not do what it was asked.
@@ -22,6 +23,9 @@ pub enum CliError {
         /// What went wrong.
         source: ClientError,
     },
+    /// The catalog failed, or refuses a change. Exit code 1.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// What was asked for was found to be wrong, or could not be done. Exit code 1.
     #[error("{0}")]
     Failed(String),

@@ -11,7 +11,10 @@ pub mod client;
 mod console;
 pub mod demo;
 mod error;
+mod init;
 mod rows;
+mod state;
+mod table;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use clap::{CommandFactory, Parser};
 pub use self::error::CliError;
 pub use self::rows::{Kind, OutputForm, Rows};
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, TableCommand};
 
 /// Runs what was typed. 0: done; 1: failed; 2: wrong usage or configuration.
 pub fn main() -> ExitCode {
@@ -43,6 +46,9 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Map(args) => wait(console::map(&args)),
         Command::Lag(args) => wait(console::lag(&args)),
         Command::Demo(args) => Ok(demo::run(&args)),
+        Command::Init(args) => wait(init::run(&args)),
+        Command::Table(TableCommand::Add(args)) => wait(table::add(&args)),
+        Command::Table(TableCommand::List(args)) => wait(table::list(&args)),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -7,6 +7,7 @@ mod auth;
 mod catalog;
 mod check;
 mod cluster;
+mod commands;
 mod hash;
 mod schema;
 mod topology;

@@ -13,6 +13,8 @@ use super::args::CheckArgs;
 use super::console::write;
 use super::error::CliError;
 use super::rows::{Kind, OutputForm, Rows};
+use super::state;
+use crate::catalog::CatalogError;
 use crate::config::{self, Config};
 use crate::map::{Epoch, ShardId, ShardInfo, ShardMap};
 
@@ -21,13 +23,62 @@ use crate::map::{Epoch, ShardId, ShardInfo, ShardMap};
 /// # Errors
 /// The configuration is wrong, or something at the servers is.
 pub async fn run(args: &CheckArgs) -> Result<(), CliError> {
-    let config = Arc::new(config::load(&args.config.config)?);
-    let (maps, mut findings) = maps(&config);
+    let mut config = config::load(&args.config.config)?;
+    let mut findings = Vec::new();
+    if !args.offline {
+        config = with_catalog(config, &mut findings).await;
+    }
+    let config = Arc::new(config);
+    let (maps, problems) = maps(&config);
+    findings.extend(problems);
     if !args.offline {
         let facts = observe::observe(&config, &maps).await;
         findings.extend(judge::judge(&config, &maps, &facts));
     }
+    findings.sort();
     tell(&config, &findings, args)
+}
+
+/// The configuration with what the catalog holds in place of the file's; the file's where the catalog holds nothing yet.
+async fn with_catalog(config: Config, findings: &mut Vec<Finding>) -> Config {
+    let mut note = |severity, message| findings.push(Finding { severity, place: "catalog".to_owned(), message });
+    let store = match state::store(&config).await {
+        Ok(Some(store)) => store,
+        Ok(None) => return config,
+        Err(error) => {
+            note(Severity::Error, error.to_string());
+            return config;
+        }
+    };
+    match store.load().await {
+        Ok(state) if state.shards.is_empty() => {
+            note(Severity::Warning, "the catalog is empty: run pgweave init".to_owned());
+            config
+        }
+        Ok(state) => {
+            // It is not empty, so nothing is written.
+            match store.write_from_config(&config, false).await {
+                Ok(report) => {
+                    for difference in report.differences {
+                        note(
+                            Severity::Warning,
+                            format!("the file differs from the catalog, which counts: {difference}"),
+                        );
+                    }
+                }
+                Err(error) => note(Severity::Error, error.to_string()),
+            }
+            state::with_state(&config, &state)
+        }
+        Err(CatalogError::NotInitialised) => {
+            note(Severity::Warning, "there is no catalog in this database yet: run pgweave init".to_owned());
+            config
+        }
+        Err(error) => {
+            note(Severity::Error, error.to_string());
+            config
+        }
+    }
 }
 
 /// The map of every database with places, as the file has it.
