@@ -47,8 +47,10 @@ impl Effective {
     }
 
     /// What `role=` makes of what a statement may use.
-    pub fn access(&self, access: Access) -> Result<Access, Refusal> {
+    pub fn access(&self, kind: &Kind, access: Access) -> Result<Access, Refusal> {
         match (self.role, access) {
+            // A session that asks for replicas must be able to end its transaction, and to take the wish back.
+            _ if is_session_command(kind) => Ok(access),
             (Some(RoleHint::Primary), Access::Read) => Ok(Access::ReadPrimary),
             (Some(RoleHint::Replica), Access::ReadPrimary | Access::Write) => Err(Refusal::unsupported(
                 "a replica cannot run this statement",
@@ -67,9 +69,9 @@ impl Effective {
         computed: Result<Route, Refusal>,
         world: &World<'_>,
     ) -> Result<Route, Refusal> {
-        let Some((shard, word)) = self.shard else { return computed };
+        let Some((shard, word)) = self.shard.filter(|_| !is_session_command(&analysis.kind)) else { return computed };
         let hinted = Route::direct(self.touches, shard);
-        if access != Access::Write || is_session_command(&analysis.kind) {
+        if access != Access::Write {
             return Ok(hinted);
         }
         match &analysis.body {
@@ -89,9 +91,38 @@ impl Effective {
     }
 }
 
-/// Whether a statement only speaks to the session, so that it writes no rows anywhere.
+/// Whether a statement only speaks to the session, wherever that is.
 fn is_session_command(kind: &Kind) -> bool {
-    matches!(kind, Kind::Empty | Kind::Show(_) | Kind::Explain { analyze: false, .. })
+    match kind {
+        Kind::Empty
+        | Kind::Begin(_)
+        | Kind::Commit { .. }
+        | Kind::Rollback { .. }
+        | Kind::Savepoint(_)
+        | Kind::Release(_)
+        | Kind::RollbackTo(_)
+        | Kind::Set(_)
+        | Kind::Discard(_)
+        | Kind::Deallocate(_) => true,
+        Kind::Select
+        | Kind::Insert
+        | Kind::Update
+        | Kind::Delete
+        | Kind::Merge
+        | Kind::TwoPhase
+        | Kind::Show(_)
+        | Kind::Prepare(_)
+        | Kind::Execute(_)
+        | Kind::Declare { .. }
+        | Kind::Cursor
+        | Kind::Notification
+        | Kind::Copy(_)
+        | Kind::Explain { .. }
+        | Kind::Lock
+        | Kind::Ddl(_)
+        | Kind::Utility(_)
+        | Kind::Unknown => false,
+    }
 }
 
 fn contradiction(owner: ShardId, hinted: ShardId, word: &str, world: &World<'_>) -> Refusal {

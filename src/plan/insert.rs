@@ -110,9 +110,12 @@ pub(super) fn key_set(
                 for ((place, column), name) in places.iter().zip(sharded.key_types()).zip(sharded.key) {
                     let operand = row.get(*place).and_then(Option::as_ref).ok_or_else(|| defaulted(table, name))?;
                     let key_type = key_type(column).ok_or_else(|| unclear(table, name))?;
-                    key.push(stored(lookup.convert(operand, key_type), table, name)?);
+                    key.extend(stored(lookup.convert(operand, key_type), table, name)?);
                 }
-                points.push(owned(&key, sharded, table)?);
+                // A row with a value that its column cannot hold fails wherever it is tried, in PostgreSQL's words.
+                if key.len() == places.len() {
+                    points.push(owned(&key, sharded, table)?);
+                }
             }
             points.sort_unstable();
             points.dedup();
@@ -137,7 +140,9 @@ fn from_query(
     for ((place, column), name) in places.iter().zip(sharded.key_types()).zip(sharded.key) {
         let target_type = key_type(column).ok_or_else(|| unclear(table, name))?;
         let set = match (block.output_values.get(*place), block.outputs.get(*place)) {
-            (Some(Some(value)), _) => ColumnSet::Values(vec![stored(lookup.convert(value, target_type), table, name)?]),
+            (Some(Some(value)), _) => {
+                ColumnSet::Values(stored(lookup.convert(value, target_type), table, name)?.into_iter().collect())
+            }
             (_, Some(Some(output))) => passed(lookup, keys, *output, target_type),
             _ => ColumnSet::Everything,
         };
@@ -191,20 +196,15 @@ fn nobody(key: &str, sharded: &Sharded<'_>, table: &str) -> Refusal {
     }
 }
 
-/// The value that PostgreSQL will store.
-fn stored(conversion: Conversion, table: &str, name: &str) -> Result<KeyValue, Refusal> {
+/// The value that PostgreSQL will store; `None` for one that the column cannot hold.
+fn stored(conversion: Conversion, table: &str, name: &str) -> Result<Option<KeyValue>, Refusal> {
     match conversion {
-        Conversion::Value(value) => Ok(value),
+        Conversion::Value(value) => Ok(Some(value)),
+        Conversion::Never => Ok(None),
         Conversion::Null => Err(Refusal {
             code: SqlState::NOT_NULL_VIOLATION,
             message: format!("null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"),
             detail: Some("The column is a part of the sharding key, and NULL has no shard.".into()),
-            hint: None,
-        }),
-        Conversion::Never => Err(Refusal {
-            code: SqlState::INVALID_PARAMETER_VALUE,
-            message: format!("value for column \"{name}\" of relation \"{table}\" is out of range"),
-            detail: Some("The column is a part of the sharding key, so the value must be one that it can hold.".into()),
             hint: None,
         }),
         Conversion::Opaque => Err(unclear(table, name)),

@@ -61,7 +61,7 @@ pub struct Facts<'a> {
 /// `23514` for a key that no range holds, `42601` for rows wider than their table.
 pub fn plan(analysis: &Analysis, values: &Values<'_>, world: &World<'_>) -> Result<Plan, Refusal> {
     let hints = hint::Effective::new(&analysis.hints, world)?;
-    let access = hints.access(access::access(analysis, world))?;
+    let access = hints.access(&analysis.kind, access::access(analysis, world))?;
     let home = world.map.home;
     if let [only] = world.map.shards.as_slice() {
         let route = Route::direct(

@@ -15,7 +15,7 @@ pub(super) fn check_target(statement: &Statement<'_>, kind: &Kind, target: usize
         Place::Reference => Err(Refusal::unsupported(
             format!("reference table \"{name}\" cannot be written through pgweave yet"),
             "Its rows are the same on every shard, and a write would have to happen on all of them at once.",
-            "Write it on every shard yourself, with the hint shard= or directly.",
+            "Write it on every shard directly, in one order.",
         )),
         Place::Sharded(sharded) => {
             let key_column = sharded.key_columns().find(|column| model.assigned.contains(column));

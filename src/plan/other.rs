@@ -154,6 +154,14 @@ fn word(token: &Token, text: &str) -> String {
     token.text(text).to_ascii_lowercase()
 }
 
+/// Whether any of the names is a relation that is known.
+fn names_relation(names: &[(Option<String>, String)], world: &World<'_>) -> bool {
+    names.iter().any(|(schema, name)| {
+        let known = |(in_schema, of): &(String, String)| of == name && schema.as_ref().is_none_or(|s| in_schema == s);
+        world.schema.relations.keys().any(known)
+    })
+}
+
 fn check_utility(
     first: &str,
     analysis: &Analysis,
@@ -177,7 +185,7 @@ fn check_utility(
             "Its code runs inside one shard and sees only that shard's rows.",
             "Make it a procedure and declare that, or use the hint shard=.",
         )),
-        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" if names.is_empty() => {
+        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" if !names_relation(names, world) => {
             Err(Refusal::unsupported(
                 format!("{} of a whole database is not supported on several shards yet", first.to_uppercase()),
                 "It would run on the home shard only.",

@@ -5,5 +5,6 @@ mod support;
 
 mod handshake;
 mod layering;
+mod plans;
 mod startup;
 mod stream;

@@ -396,11 +396,13 @@ impl<'a> Walker<'a> {
                 let mut columns = Vec::with_capacity(list.len());
                 for expr in list {
                     self.expr(expr, site)?;
-                    // An output's name is meant before an input column.
-                    columns.push(match self.output_column(expr, items, site)? {
-                        Some(column) => Some(column),
-                        None if self.names_output(expr, shown)? => None,
-                        None => self.plain_column(expr, site)?,
+                    columns.push(match self.named_output(expr, shown)? {
+                        // An output's name is meant before an input column.
+                        Some(column) => column,
+                        None => match expr {
+                            Expr::Value(_) => self.output_column(expr, items, site)?,
+                            _ => self.plain_column(expr, site)?,
+                        },
                     });
                 }
                 columns
@@ -417,15 +419,13 @@ impl<'a> Walker<'a> {
         Ok(!matches!(self.in_scope(site.scope, &name), super::scope::Lookup::Absent))
     }
 
-    fn names_output(&self, expr: &'a Expr, shown: &[Shown<'a>]) -> Result<bool, String> {
-        Ok(match expr {
-            Expr::Identifier(ident) => {
-                let name = fold(ident)?;
-                shown.iter().any(|(shown, _)| *shown == name)
-            }
-            Expr::Value(_) => true,
-            _ => false,
-        })
+    /// What an output's name stands for, if an expression is one: a plain column if all outputs of the name are it.
+    fn named_output(&self, expr: &'a Expr, shown: &[Shown<'a>]) -> Result<Option<Option<ColumnRef>>, String> {
+        let Expr::Identifier(ident) = expr else { return Ok(None) };
+        let name = fold(ident)?;
+        let mut named = shown.iter().filter(|(shown, _)| *shown == name).map(|(_, column)| *column);
+        let Some(first) = named.next() else { return Ok(None) };
+        Ok(Some(first.filter(|first| named.all(|other| other == Some(*first)))))
     }
 
     /// The plain column behind an output, meant by its alias or by its number.
