@@ -50,6 +50,15 @@ pub enum Command {
     /// differs in the file is listed and only taken with --apply, and never if rows would be left where no statement looks
     /// for them.
     Init(InitArgs),
+    /// Show how a statement would be planned, without running it
+    ///
+    /// Reads the map and the home shard's schema and prints which shards would get the statement, or why it would be refused
+    /// and what would work. The same as EXPLAIN (ROUTE) through the proxy, for a session that has changed no setting.
+    ///
+    ///   pgweave route -c pgweave.toml "SELECT * FROM orders WHERE customer_id = 42"
+    ///   pgweave route -c pgweave.toml 'SELECT * FROM orders WHERE customer_id = $1' --param 42
+    #[command(verbatim_doc_comment)]
+    Route(RouteArgs),
     /// Say which table lives where
     #[command(subcommand)]
     Table(TableCommand),
@@ -117,6 +126,25 @@ pub struct InitArgs {
     /// Take the file's side in what differs
     #[arg(long)]
     pub apply: bool,
+}
+
+/// `pgweave route`.
+#[derive(Clone, Debug, Args)]
+pub struct RouteArgs {
+    /// One statement, or several with semicolons between them
+    pub sql: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The value of $1; once more for $2, and so on [default: as at a Parse, when no value is known]
+    #[arg(short, long = "param", value_name = "VALUE", allow_hyphen_values = true)]
+    pub params: Vec<String>,
+    /// The database, as clients name it [default: the only one]
+    #[arg(short, long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// How plans are printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `pgweave table`.

@@ -12,6 +12,7 @@ mod console;
 pub mod demo;
 mod error;
 mod init;
+mod route;
 mod rows;
 mod state;
 mod table;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Lag(args) => wait(console::lag(&args)),
         Command::Demo(args) => Ok(demo::run(&args)),
         Command::Init(args) => wait(init::run(&args)),
+        Command::Route(args) => wait(route::run(&args)),
         Command::Table(TableCommand::Add(args)) => wait(table::add(&args)),
         Command::Table(TableCommand::List(args)) => wait(table::list(&args)),
         Command::Completions { shell } => completions(shell),

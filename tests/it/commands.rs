@@ -158,3 +158,37 @@ fn a_proxy_that_does_not_follow_is_waited_for_until_its_lease_ends() {
     let left = "SELECT count(*) FROM pgweave.proxies WHERE name = 'sleeper' AND lease_until > clock_timestamp()";
     assert_eq!(catalog.sql_as("app", "pgweave", left).unwrap(), "0", "it waited for the lease");
 }
+
+#[test]
+fn statements_are_planned_without_being_run() {
+    let schema = "CREATE TABLE customers (id bigint PRIMARY KEY, name text);
+        CREATE TABLE orders (customer_id bigint NOT NULL, number int NOT NULL);
+        CREATE TABLE audit (line text)";
+    let database = support::database(2, 1, schema);
+    let places = "[[databases.{db}.distributions]]\nname = \"customers\"\nmethod = \"range\"\n\
+        tables = { customers = [\"id\"], orders = [\"customer_id\"] }\n\
+        ranges = [{ to = 1000, shard = \"s1\" }, { shard = \"s2\" }]\n";
+    let file = std::env::temp_dir().join(format!("pgweave-route-{}.toml", std::process::id()));
+    std::fs::write(&file, database.config(places)).unwrap();
+    let route = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgweave"))
+            .args(["route", "--output", "json", "-c"])
+            .arg(&file)
+            .args(args)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let plans: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {told}"));
+        let plan = |plan: &serde_json::Value| format!("{} {}", plan["plan"]["shape"], plan["plan"]["shards"]);
+        plans.as_array().unwrap().iter().map(plan).collect::<Vec<_>>()
+    };
+    assert_eq!(route(&["SELECT * FROM orders WHERE customer_id = 42"]), ["\"direct\" [\"s1\"]"]);
+    assert_eq!(route(&["SELECT * FROM orders WHERE customer_id = $1", "--param", "4200"]), ["\"direct\" [\"s2\"]"]);
+    assert_eq!(route(&["SELECT name FROM customers"]), ["\"scatter\" [\"s1\",\"s2\"]"]);
+    assert_eq!(
+        route(&["DELETE FROM orders WHERE customer_id = -1; UPDATE customers SET name = 'x'; SELECT * FROM audit"]),
+        ["\"direct\" [\"s1\"]", "\"refused\" []", "\"direct\" [\"s1\"]"]
+    );
+    std::fs::remove_file(&file).unwrap();
+}
