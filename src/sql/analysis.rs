@@ -24,6 +24,20 @@ pub struct Analysis {
     pub body: Body,
 }
 
+impl Analysis {
+    /// A text of which nothing is known: it may be any statement, or several.
+    pub fn opaque() -> Analysis {
+        Analysis {
+            kind: Kind::Unknown,
+            hints: Hints::default(),
+            functions: vec!["?".to_owned()],
+            pin: Some(Pin::Setting { custom: true }),
+            may_write: true,
+            body: Body::Tokens { names: Vec::new(), reason: "it cannot be read".to_owned() },
+        }
+    }
+}
+
 /// What routing knows of a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {

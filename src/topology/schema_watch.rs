@@ -139,6 +139,11 @@ impl SchemaHandle {
         if self.done.borrow().outcome.is_ok() { Ok(self.current()) } else { self.refresh().await }
     }
 
+    /// Waits for the next reading that ends; `false` when there will be none.
+    pub async fn next_reading(&mut self) -> bool {
+        self.done.changed().await.is_ok()
+    }
+
     async fn wait(&self, mut answers: impl FnMut(&Done) -> bool) -> Result<Arc<Schema>, SchemaError> {
         let mut done = self.done.clone();
         match done.wait_for(|done| answers(done)).await {
