@@ -34,6 +34,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the proxy
+    ///
+    /// Listens for clients until it is told to stop. SIGHUP reads the configuration again (a wrong file is refused whole),
+    /// SIGTERM waits for open transactions to end and then stops, a second SIGTERM stops at once.
+    Serve(ConfigArgs),
     // Its help is beside its options.
     #[allow(missing_docs)]
     Demo(DemoArgs),

@@ -14,6 +14,7 @@ mod error;
 mod init;
 mod route;
 mod rows;
+mod serve;
 mod state;
 mod table;
 
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
+        Command::Serve(args) => serve::run(&args),
         Command::Check(args) => wait(check::run(&args)),
         Command::Status(args) => wait(console::status(&args)),
         Command::Map(args) => wait(console::map(&args)),
