@@ -1,12 +1,14 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 use super::rows::OutputForm;
 use crate::catalog::TablePlace;
+use crate::config::parse_duration;
 
 /// Weaves many stock PostgreSQL servers into one database
 ///
@@ -30,6 +32,22 @@ First steps:
   psql 'host=127.0.0.1 port=6432 dbname=pgweave user=app' -c 'SHOW LAG'
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+const ROUTE_EXAMPLES: &str = "\
+Examples:
+  pgweave route -c pgweave.toml 'SELECT * FROM orders WHERE customer_id = 42'
+  pgweave route -c pgweave.toml 'SELECT * FROM orders WHERE customer_id = $1' --param 42";
+
+const TABLE_EXAMPLES: &str = "\
+Examples:
+  pgweave table add -c pgweave.toml orders --distribution customers --key customer_id
+  pgweave table add -c pgweave.toml events --distribution tenants --key tenant_id,id
+  pgweave table add -c pgweave.toml countries --reference
+  pgweave table add -c pgweave.toml audit_log --shard s2";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Example:
+  pgweave completions bash > ~/.local/share/bash-completion/completions/pgweave";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -59,10 +77,7 @@ pub enum Command {
     ///
     /// Reads the map and the home shard's schema and prints which shards would get the statement, or why it would be refused
     /// and what would work. The same as EXPLAIN (ROUTE) through the proxy, for a session that has changed no setting.
-    ///
-    ///   pgweave route -c pgweave.toml "SELECT * FROM orders WHERE customer_id = 42"
-    ///   pgweave route -c pgweave.toml 'SELECT * FROM orders WHERE customer_id = $1' --param 42
-    #[command(verbatim_doc_comment)]
+    #[command(after_long_help = ROUTE_EXAMPLES)]
     Route(RouteArgs),
     /// Say which table lives where
     #[command(subcommand)]
@@ -80,9 +95,7 @@ pub enum Command {
     /// The same as SHOW LAG in psql, connected to the database `pgweave` on the proxy's port.
     Lag(LagArgs),
     /// Print a script that completes this command in a shell
-    ///
-    /// For bash:  pgweave completions bash > ~/.local/share/bash-completion/completions/pgweave
-    #[command(verbatim_doc_comment)]
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -101,7 +114,7 @@ pub struct ConfigArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputArgs {
     /// How rows are printed
-    #[arg(short, long = "output", value_name = "FORM", value_enum, default_value_t)]
+    #[arg(short = 'o', long = "output", value_name = "FORM", value_enum, default_value_t)]
     pub form: OutputForm,
 }
 
@@ -159,12 +172,7 @@ pub enum TableCommand {
     ///
     /// Exactly one of --distribution (with --key), --reference and --shard says where. A table without a place lives on the
     /// home shard, so a table with rows can only be given a place that leaves them there.
-    ///
-    ///   pgweave table add orders --distribution customers --key customer_id
-    ///   pgweave table add events --distribution tenants --key tenant_id,id
-    ///   pgweave table add countries --reference
-    ///   pgweave table add audit_log --shard s2
-    #[command(verbatim_doc_comment)]
+    #[command(after_long_help = TABLE_EXAMPLES)]
     Add(TableAddArgs),
     /// List the tables that have a place
     List(TableListArgs),
@@ -250,9 +258,15 @@ pub struct LagArgs {
     /// Ask again and again, until Ctrl-C
     #[arg(short, long)]
     pub watch: bool,
-    /// How often --watch asks, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
-    pub interval_ms: u64,
+    /// How often --watch asks, at least 50ms
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    let bounds = Duration::from_millis(50)..=Duration::from_secs(86_400);
+    if bounds.contains(&interval) { Ok(interval) } else { Err("must be between 50ms and 1d".to_owned()) }
 }
 
 #[cfg(test)]

@@ -210,6 +210,7 @@ mod tests {
     use super::*;
     use crate::wire::backend;
     use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn frame(write: impl FnOnce(&mut BytesMut)) -> Frame {
         let mut out = BytesMut::new();
@@ -224,6 +225,79 @@ mod tests {
         assert_eq!(columns, [("name".to_owned(), Kind::Text), ("lag_bytes".to_owned(), Kind::Number)]);
         let values = [Some("größe".to_owned()), None];
         assert_eq!(row(frame(|out| backend::data_row(out, &values)), 2).unwrap(), values);
+    }
+
+    /// A server that lets anyone in and then answers each query with the next of `answers`; it closes after the last.
+    async fn server(answers: Vec<BytesMut>) -> Target {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let startup_bytes = stream.read_u32().await.unwrap();
+            stream.read_exact(&mut vec![0; startup_bytes as usize - 4]).await.unwrap();
+            let mut out = BytesMut::new();
+            backend::authentication_ok(&mut out);
+            backend::ready_for_query(&mut out, b'I');
+            stream.write_all(&out).await.unwrap();
+            let mut buf = BytesMut::new();
+            for answer in answers {
+                assert_eq!(framed::read_frame(&mut stream, &mut buf, 1024).await.unwrap().tag, b'Q');
+                stream.write_all(&answer).await.unwrap();
+            }
+        });
+        let node = Node {
+            host: "127.0.0.1".to_owned(),
+            port,
+            zone: None,
+            weight: 1,
+            role: None,
+            sslmode: SslMode::Disable,
+            root_cert: None,
+        };
+        Target::new(&node, "app", None, "pgweave").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_statement_is_told_and_the_connection_goes_on() {
+        let mut refused = BytesMut::new();
+        let code = crate::wire::SqlState::UNDEFINED_OBJECT;
+        backend::diagnostic(
+            &mut refused,
+            &crate::wire::Diagnostic::error(code, "no such thing").hint("Try SHOW HELP."),
+        );
+        backend::ready_for_query(&mut refused, b'I');
+        let mut shown = BytesMut::new();
+        backend::row_description(&mut shown, &[backend::Column::text("shard"), backend::Column::int8("epoch")]);
+        backend::data_row(&mut shown, &[Some("s1"), Some("7")]);
+        backend::command_complete(&mut shown, "SHOW");
+        backend::ready_for_query(&mut shown, b'I');
+        let mut client = Client::connect(&server(vec![refused, shown]).await).await.unwrap();
+        match client.query("SHOW NOTHING").await {
+            Err(ClientError::Server { code, message, hint }) => {
+                assert_eq!(
+                    (code.as_str(), message.as_str(), hint.as_deref()),
+                    ("42704", "no such thing", Some("Try SHOW HELP."))
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        let rows = client.query("SHOW MAP").await.unwrap();
+        assert_eq!(rows.columns, [("shard".to_owned(), Kind::Text), ("epoch".to_owned(), Kind::Number)]);
+        assert_eq!(rows.rows, [[Some("s1".to_owned()), Some("7".to_owned())]]);
+        assert!(matches!(client.query("SHOW MAP").await, Err(ClientError::Lost(_))), "the server is gone");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for_without_end() {
+        let mut half = BytesMut::new();
+        backend::row_description(&mut half, &[backend::Column::text("shard")]);
+        // The second answer is never asked for, so the connection stays open.
+        let mut target = server(vec![half, BytesMut::new()]).await;
+        let mut client = Client::connect(&target).await.unwrap();
+        client.timeout = Duration::from_millis(50);
+        assert!(matches!(client.query("SHOW MAP").await, Err(ClientError::Timeout(_))));
+        target.endpoint.port = 1;
+        assert!(matches!(Client::connect(&target).await, Err(ClientError::Connect(ConnectError::Refused(_)))));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use url::Url;
@@ -52,7 +51,7 @@ pub async fn lag(args: &LagArgs) -> Result<(), CliError> {
         return write(&console.ask("SHOW LAG").await?.written(form));
     }
     let clear = if form == OutputForm::Table && std::io::stdout().is_terminal() { CLEAR } else { "" };
-    let mut ticks = tokio::time::interval(Duration::from_millis(args.interval_ms));
+    let mut ticks = tokio::time::interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
