@@ -37,19 +37,14 @@ pub enum Rotation {
 /// Measures a replica that has replayed up to `replayed`.
 ///
 /// `primary` are the samples of the shard's primaries; `caught_up` is when a sample was begun that the replica is known
-/// to have reached. Everything the replica lacks was written after that instant, so the time since bounds its lag, to
-/// within one probe and without comparing the clocks of two machines. Only while it has never been seen to reach a
-/// sample, `xact_age` decides: the age of the last transaction it replayed by the servers' own clocks, which says too
-/// much after an idle stretch.
+/// to have reached. Everything the replica lacks was written after that instant, so the time from there to the newest
+/// sample bounds its lag, to within one probe and without comparing the clocks of two machines. While there is no primary,
+/// nothing is written, and the lag stands still. Only while the replica has never been seen to reach a sample, `xact_age`
+/// decides: the age of the last transaction it replayed by the servers' own clocks, which says too much after an idle
+/// stretch.
 ///
 /// A replica on an older timeline than the primary has an unknown lag: its positions are of another history.
-pub fn measure(
-    now: Instant,
-    replayed: Mark,
-    primary: &Samples,
-    caught_up: Option<Instant>,
-    xact_age: Option<Duration>,
-) -> Lag {
+pub fn measure(replayed: Mark, primary: &Samples, caught_up: Option<Instant>, xact_age: Option<Duration>) -> Lag {
     let Some(newest) = primary.last() else { return Lag { bytes: None, time: xact_age } };
     if replayed.timeline < newest.mark.timeline {
         return Lag::default();
@@ -57,7 +52,7 @@ pub fn measure(
     let bytes = newest.mark.lsn.bytes_since(replayed.lsn);
     let time = match (bytes, caught_up) {
         (0, _) => Some(Duration::ZERO),
-        (_, Some(instant)) => Some(now.saturating_duration_since(instant)),
+        (_, Some(instant)) => Some(newest.begun.saturating_duration_since(instant)),
         (_, None) => xact_age,
     };
     Lag { bytes: Some(bytes), time }
@@ -93,19 +88,18 @@ mod tests {
     #[test]
     fn lag_of_a_replica() {
         let start = Instant::now();
-        let now = start + ms(1000);
         let mut primary = Samples::default();
-        assert_eq!(measure(now, mark(1, 5), &primary, None, Some(ms(7))), Lag { bytes: None, time: Some(ms(7)) });
+        assert_eq!(measure(mark(1, 5), &primary, None, Some(ms(7))), Lag { bytes: None, time: Some(ms(7)) });
         primary.push(Sample { begun: start + ms(900), mark: mark(1, 500) });
         let check = |replayed, caught_up: Option<u64>, age: Option<u64>, bytes: Option<u64>, time: Option<u64>| {
-            let lag = measure(now, replayed, &primary, caught_up.map(|at| start + ms(at)), age.map(ms));
+            let lag = measure(replayed, &primary, caught_up.map(|at| start + ms(at)), age.map(ms));
             assert_eq!(lag, Lag { bytes, time: time.map(ms) }, "{replayed:?}");
         };
         // An idle primary: nothing is missing, however old the last transaction is.
         check(mark(1, 500), Some(900), Some(3_600_000), Some(0), Some(0));
         check(mark(1, 600), None, None, Some(0), Some(0));
         // Behind: since it was last known to have everything.
-        check(mark(1, 450), Some(600), Some(3_600_000), Some(50), Some(400));
+        check(mark(1, 450), Some(600), Some(3_600_000), Some(50), Some(300));
         // Never seen to have everything: by its last transaction.
         check(mark(1, 450), None, Some(2500), Some(50), Some(2500));
         check(mark(1, 450), None, None, Some(50), None);

@@ -9,15 +9,16 @@ use super::tracker::Failure;
 use crate::pool::handshake::ConnectError;
 
 impl LineError {
-    /// What this says of the node. A login that fails and a server that is full are not the node's death; if the node was
-    /// in use and nothing else can do its work, it goes on.
+    /// What this says of the node.
     pub fn failure(&self) -> Failure {
-        let slow = match self {
-            LineError::Timeout(_) | LineError::Tls(_) | LineError::Connect(ConnectError::Timeout { .. }) => true,
-            LineError::Connect(error) => !error.is_about_node(),
-            LineError::Lost(_) | LineError::Sql { .. } | LineError::Answer(_) => false,
-        };
-        if slow { Failure::Slow(self.to_string()) } else { Failure::Gone(self.to_string()) }
+        match self {
+            LineError::Timeout(_) | LineError::Connect(ConnectError::Timeout { .. }) => Failure::Slow(self.to_string()),
+            LineError::Connect(error) if !error.is_about_node() => Failure::Denied(self.to_string()),
+            LineError::Tls(_) => Failure::Denied(self.to_string()),
+            LineError::Connect(_) | LineError::Lost(_) => Failure::Gone(self.to_string()),
+            // It let us in and does not answer what every PostgreSQL answers.
+            LineError::Sql { .. } | LineError::Answer(_) => Failure::Denied(self.to_string()),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Failure {
     Gone(String),
     /// It did not answer in time: it may be busy, frozen or cut off.
     Slow(String),
+    /// It answers, but does not let the monitor in: nothing is known of it any more, while it may well do its work.
+    Denied(String),
 }
 
 /// A change worth telling an operator.
@@ -92,6 +94,8 @@ struct Tracked {
 struct Notes {
     /// Probes answered in a row since the node went down.
     answers: u32,
+    /// Whether it did not let the monitor in when it was last asked.
+    denied: bool,
     /// When it last failed: an answer to a question asked before says nothing about after it.
     failed_at: Option<Instant>,
     /// When the newest primary sample was begun that the replica has reached.
@@ -168,6 +172,7 @@ impl Tracker {
         node.seen_at = Some(begun);
         node.probe_time = now.saturating_duration_since(begun);
         node.samples.push(Sample { begun, mark: seen.mark() });
+        notes.denied = false;
         if seen.in_recovery {
             notes.replayed = Some(seen.mark());
         }
@@ -186,7 +191,7 @@ impl Tracker {
             self.events.push(Event::Back { node: id });
         }
         self.settle(shard);
-        self.measure(now, shard, id);
+        self.measure(shard, id);
     }
 
     /// A probe failed.
@@ -194,6 +199,12 @@ impl Tracker {
         match failure {
             Failure::Gone(why) => self.lose(now, node, &why, false),
             Failure::Slow(why) => self.lose(now, node, &why, true),
+            Failure::Denied(why) => {
+                if let Some((_, _, notes)) = self.node_mut(node) {
+                    notes.denied = true;
+                }
+                self.lose(now, node, &why, true);
+            }
         }
     }
 
@@ -273,10 +284,12 @@ impl Tracker {
     }
 
     /// Measures the lag of one node that just answered.
-    fn measure(&mut self, now: Instant, shard: ShardId, id: NodeId) {
+    fn measure(&mut self, shard: ShardId, id: NodeId) {
         let limits = self.rules.lag;
         let Some(tracked) = self.shards.get_mut(&shard) else { return };
         let state = Arc::make_mut(&mut tracked.state);
+        // A primary that takes writes and does not let us see how far it is could be anywhere.
+        let blind = state.primary.and_then(|id| tracked.notes.get(&id)).is_some_and(|notes| notes.denied);
         let Some(node) = state.nodes.iter_mut().find(|node| node.id() == id) else { return };
         let Some(seen) = node.seen.filter(|_| node.role == Some(NodeRole::Replica)) else {
             node.lag = Lag::default();
@@ -287,7 +300,10 @@ impl Tracker {
         if let Some(sample) = state.samples.last_reached(seen.mark()) {
             notes.caught_up = notes.caught_up.max(Some(sample.begun));
         }
-        node.lag = lag::measure(now, seen.mark(), &state.samples, notes.caught_up, seen.xact_age);
+        node.lag = lag::measure(seen.mark(), &state.samples, notes.caught_up, seen.xact_age);
+        if blind {
+            node.lag = Lag::default();
+        }
         let rotation = match lag::rotate(node.rotation, &node.lag, &limits) {
             // Without a primary to compare with, an old last transaction may be an idle stretch: it proves neither way.
             Rotation::Out if state.samples.last().is_none() => Rotation::Unmeasured,
@@ -314,6 +330,8 @@ impl Tracker {
 
     fn node_mut(&mut self, id: NodeId) -> Option<(ShardId, &mut NodeState, &mut Notes)> {
         self.shards.iter_mut().find_map(|(shard, tracked)| {
+            // Looked up before it is made mutable, which copies what is published.
+            tracked.state.node(id)?;
             let state = Arc::make_mut(&mut tracked.state);
             let node = state.nodes.iter_mut().find(|node| node.id() == id)?;
             Some((*shard, node, tracked.notes.entry(id).or_default()))

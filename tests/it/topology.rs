@@ -252,7 +252,11 @@ async fn a_frozen_node_is_slow_and_a_frozen_replica_is_out() {
     let mut impatient = monitor_settings(Duration::from_secs(10));
     impatient.timeout = Duration::from_millis(300);
     handle.update_nodes(impatient, nodes(&cluster.shards[0]));
+    let updated = Instant::now();
     assert_eq!(read(&handle.snapshot()), Ok(REPLICA), "what is known is kept");
+    // A backend that is being forked while its server is frozen might not be.
+    let connected = |s: &Snapshot| s.node(REPLICA).unwrap().seen_at > Some(updated);
+    wait(&handle, "the new connection", connected).await;
     cluster.shards[0].replicas[0].freeze().unwrap();
     let down = |s: &Snapshot| s.node(REPLICA).is_some_and(|n| n.health.as_str() == "down");
     let snapshot = wait(&handle, "the frozen replica is out", down).await;

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::*;
 use crate::admin::testing::sources;
+use crate::map::{Epoch, ShardMap};
 use crate::stats::ClientState;
 use crate::wire::startup;
 
@@ -86,6 +87,11 @@ async fn the_map_is_shown_range_by_range() {
             "reference|-|-|-|-|-|public.countries".to_owned(),
         ]
     );
+    let epoch = async || client.query("SHOW MAP", &[]).await.unwrap()[0].get::<_, i64>("epoch");
+    assert_eq!(epoch().await, 1);
+    let map = &sources.databases.load()["shop"].map;
+    map.store(Arc::new(ShardMap { epoch: Epoch(2), ..ShardMap::clone(&map.load()) }));
+    assert_eq!(epoch().await, 2);
 }
 
 #[tokio::test]

@@ -128,10 +128,10 @@ fn lag_appears_and_goes() {
     assert_eq!(world.read(None), Some(1));
     // Replay stops at 100 while the primary goes on. The sample it reached was begun at 100 ms.
     world.answer(0, primary(1, 150)).answer(1, replica(1, 100));
-    assert_eq!(world.shard().nodes[1].lag, Lag { bytes: Some(50), time: Some(Duration::from_millis(301)) });
-    while world.now < 1100 {
+    assert_eq!(world.shard().nodes[1].lag, Lag { bytes: Some(50), time: Some(Duration::from_millis(200)) });
+    while world.now < 1300 {
         assert_eq!(world.read(None), Some(1), "in rotation at {} ms", world.now);
-        world.answer(1, replica(1, 100));
+        world.answer(0, primary(1, 150)).answer(1, replica(1, 100));
     }
     assert_eq!(world.shard().nodes[1].rotation, Rotation::Out);
     assert_eq!(world.read(None), Some(0), "the primary serves");
@@ -139,6 +139,29 @@ fn lag_appears_and_goes() {
     assert_eq!(world.read(None), Some(1));
     let rotations = |e: &Event| matches!(e, Event::Rotation { node: NodeId(1), .. });
     assert_eq!(world.tracker.take_events().iter().filter(|e| rotations(e)).count(), 2);
+}
+
+#[test]
+fn lag_stands_still_while_there_is_no_primary() {
+    let mut world = World::new(2);
+    world.answer(0, primary(1, 100)).answer(1, replica(1, 100)).answer(0, primary(1, 150)).gone(0);
+    for _ in 0..50 {
+        world.answer(1, replica(1, 100));
+    }
+    assert_eq!(world.shard().nodes[1].lag.time, Some(Duration::from_millis(200)));
+    assert_eq!((world.primary(), world.read(None)), (None, Some(1)), "reads go on");
+}
+
+#[test]
+fn replicas_of_a_primary_that_cannot_be_watched_take_no_reads() {
+    let mut world = World::new(2);
+    world.answer(0, primary(1, 100)).answer(1, replica(1, 100));
+    world.now += 1;
+    world.tracker.failed(world.at(world.now), NodeId(0), Failure::Denied("password".into()));
+    world.answer(1, replica(1, 100));
+    assert_eq!((world.primary(), world.read(None)), (Some(0), Some(0)));
+    world.answer(0, primary(1, 100)).answer(1, replica(1, 100));
+    assert_eq!(world.read(None), Some(1));
 }
 
 #[test]
