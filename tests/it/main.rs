@@ -8,6 +8,7 @@ mod catalog;
 mod check;
 mod cluster;
 mod commands;
+mod console;
 mod hash;
 mod schema;
 mod topology;
