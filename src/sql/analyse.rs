@@ -15,7 +15,7 @@ pub struct Context {
     pub standard_conforming_strings: bool,
 }
 
-/// Analyses one statement (a piece as [`split`](super::split) cuts it; a last semicolon is allowed). It always has an
+/// Analyses one statement (a piece as [`split`](super::split) cuts it; semicolons before and behind are allowed). It always has an
 /// answer: what cannot be cut into tokens or read is [`Kind::Unknown`] or [`Body::Tokens`], and is to be treated as a write
 /// that could touch anything it names.
 ///
@@ -29,6 +29,8 @@ pub fn analyse(text: &str, context: &Context, schema: &Schema) -> Analysis {
     while tokens.last().is_some_and(|token| token.is_symbol(text, ";")) {
         tokens.pop();
     }
+    let first = tokens.iter().take_while(|token| token.is_symbol(text, ";")).count();
+    tokens.drain(..first);
     let Recognised { kind, pin, may_write, functions } = recognise(text, &tokens);
     let body = match &kind {
         Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => match model(text, &tokens, context, schema) {

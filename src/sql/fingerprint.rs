@@ -4,7 +4,7 @@
 //! first and the last token as it stands, but for literals in places of a positive list: there only the kind counts.
 //! A literal is lifted only where an [`Analysis`](super::Analysis) can hold a slot for it and nothing else depends on it:
 //! - the statement begins with SELECT, INSERT, UPDATE or DELETE;
-//! - it is a number, `'…'` or `E'…'`;
+//! - it is a number, or `'…'` or `E'…'` in one piece;
 //! - it stands behind a comparison (`= <> != < <= > >=`), BETWEEN or BETWEEN's AND, LIKE or ILIKE; in the list of an IN, ANY
 //!   or a comparison with a row; in a row of VALUES; or is a number behind `+ - * /` with an operand before it; with at
 //!   most one sign in front, which stays;
@@ -56,7 +56,7 @@ pub fn lifted(
         let lift = places.next(text, &token);
         if let TokenKind::Literal(kind) = token.kind {
             literals.push(Literal { span: token.start..token.end, kind });
-            if lift && is_plain(text, &token, kind, standard_strings) {
+            if lift && is_plain(text, &token, kind, &lexer, standard_strings) {
                 // No text holds a NUL (the lexer refuses it), so the tag cannot be mistaken for text.
                 hasher.write(&text.as_bytes()[hashed..token.start as usize]);
                 hasher.write(&[0, 1 + kind as u8]);
@@ -87,12 +87,14 @@ fn gap(hasher: &mut SipHasher13, blanks: &str) {
     }
 }
 
-/// Whether a literal's value can be read from its bytes alone. A backslash in `'…'` with standard_conforming_strings off
+/// Whether a literal is one of those whose analysis is the same whatever it holds. A string over several lines is none to
+/// the parser; a backslash in `'…'` with standard_conforming_strings off
 /// makes it another kind.
-fn is_plain(text: &str, token: &Token, kind: LiteralKind, standard_strings: bool) -> bool {
+fn is_plain(text: &str, token: &Token, kind: LiteralKind, lexer: &Lexer<'_>, standard_strings: bool) -> bool {
     match kind {
-        LiteralKind::Integer | LiteralKind::Number | LiteralKind::EscapeString => true,
-        LiteralKind::String => standard_strings || !token.text(text).contains('\\'),
+        LiteralKind::Integer | LiteralKind::Number => true,
+        LiteralKind::EscapeString => !lexer.continued(),
+        LiteralKind::String => !lexer.continued() && (standard_strings || !token.text(text).contains('\\')),
         _ => false,
     }
 }
@@ -365,6 +367,9 @@ mod tests {
             check(pattern, ["'1 d'", "'22 h'"], false);
         }
         for values in [["$$a$$", "$$b$$"], ["B'1'", "B'0'"], ["U&'a'", "U&'b'"]] {
+            check("SELECT * FROM t WHERE a = ?", values, false);
+        }
+        for values in [["'a'", "'a'\n'b'"], ["E'a'", "E'a' -- c\n'b'"]] {
             check("SELECT * FROM t WHERE a = ?", values, false);
         }
     }

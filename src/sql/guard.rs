@@ -64,28 +64,105 @@ fn parse_here<T>(
     let theirs = Tokenizer::new(&dialect, text)
         .with_unescape(false)
         .tokenize_with_location()
-        .map_err(|error| format!("the parser cannot read it: {error}"))?;
+        .map_err(|error| cannot_read(&error.to_string()))?;
     let positions = Positions::new(text);
     agree(text, tokens, &theirs, &positions)?;
     let mut parser = Parser::new(&dialect)
         .with_options(ParserOptions::new().with_unescape(false))
         .with_recursion_limit(DEEPEST)
-        .with_tokens_with_locations(theirs);
-    let statement = parser.parse_statement().map_err(|error| format!("the parser cannot read it: {error}"))?;
+        .with_tokens_with_locations(simplify(text, tokens, theirs));
+    let statement = parser.parse_statement().map_err(|error| cannot_read(&error.to_string()))?;
     // It stops silently at words like END that may also be a label.
     let next = parser.peek_token_ref();
     if next.token != Theirs::EOF {
-        return Err(format!("the parser stopped at \"{}\"", next.token));
+        return Err(format!("the parser stopped at {}", shown(&next.token)));
     }
     veto(text, tokens, &statement, &positions)?;
     read(&statement, &positions)
+}
+
+/// A reason is kept with the analysis and told for texts with other values and lengths: it must name neither.
+fn cannot_read(error: &str) -> String {
+    let error = error.split(" at Line").next().unwrap_or_default().trim_start_matches("sql parser error: ");
+    let error = match error.split_once("found: ") {
+        Some((expected, found)) if !found.starts_with(|c: char| c.is_alphabetic() || "(),.;*".contains(c)) => {
+            format!("{expected}found: a constant or operator")
+        }
+        Some((expected, found)) if found.contains('\'') => format!("{expected}found: a constant"),
+        _ => error.to_owned(),
+    };
+    format!("the parser cannot read it: {error}")
+}
+
+/// A token in a reason.
+fn shown(token: &Theirs) -> String {
+    match token {
+        Theirs::Word(word) => format!("\"{}\"", word.value),
+        _ => "a constant or operator".to_owned(),
+    }
+}
+
+/// Brings what applications use and the parser does not know to it, by leaving out words that make no difference to
+/// anything in the model. The words stay in the text that servers get, and both readings were compared before.
+fn simplify(text: &str, ours: &[Token], theirs: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut left_out = vec![false; ours.len()];
+    let word = |at: usize, word: &str| ours.get(at).is_some_and(|token| token.is_word(text, word));
+    let insert = word(0, "insert");
+    for at in 0..ours.len() {
+        // The strength of a row lock: to us a lock is a lock.
+        if word(at, "for") && word(at + 1, "no") && word(at + 2, "key") && word(at + 3, "update") {
+            left_out[at + 1..at + 3].fill(true);
+        } else if word(at, "for") && word(at + 1, "key") && word(at + 2, "share") {
+            left_out[at + 1] = true;
+        } else if word(at, "variadic") && at > 0 && ["(", ","].iter().any(|symbol| ours[at - 1].is_symbol(text, symbol))
+        {
+            // How an argument is passed.
+            left_out[at] = true;
+        } else if insert && word(at, "overriding") && word(at + 1, "system") && word(at + 2, "value") {
+            // The values given are those stored, as they are without it. (OVERRIDING USER VALUE throws them away.)
+            left_out[at..at + 3].fill(true);
+        } else if insert && word(at, "on") && word(at + 1, "conflict") {
+            conflict_target(text, ours, at + 2, &mut left_out);
+        }
+    }
+    if !left_out.contains(&true) {
+        return theirs;
+    }
+    let mut left_out = left_out.into_iter();
+    theirs
+        .into_iter()
+        .filter(|token| {
+            matches!(token.token, Theirs::Whitespace(_) | Theirs::EOF) || !left_out.next().unwrap_or_default()
+        })
+        .collect()
+}
+
+/// `ON CONFLICT (lower(a)) WHERE b DO`: the target at `open` is left out when it is not a list of plain columns, which the
+/// model then takes for any constraint; the predicate, which only picks a partial index, always.
+fn conflict_target(text: &str, ours: &[Token], open: usize, left_out: &mut [bool]) {
+    if !ours.get(open).is_some_and(|token| token.is_symbol(text, "(")) {
+        return;
+    }
+    let Some(close) = super::cursor::closing(text, ours, open) else { return };
+    let Some(action) = (close + 1..ours.len()).find(|at| ours[*at].is_word(text, "do")) else { return };
+    if action > close + 1 && !ours[close + 1].is_word(text, "where") {
+        return;
+    }
+    let plain = ours[open + 1..close].iter().enumerate().all(|(at, token)| match at % 2 {
+        0 => matches!(token.kind, TokenKind::Word | TokenKind::Quoted),
+        _ => token.is_symbol(text, ","),
+    });
+    left_out[close + 1..action].fill(true);
+    if !plain {
+        left_out[open..=close].fill(true);
+    }
 }
 
 /// Our tokens and the parser's must be the same pieces of text of the same kinds.
 fn agree(text: &str, ours: &[Token], theirs: &[TokenWithSpan], positions: &Positions) -> Result<(), String> {
     let mut ours = ours.iter();
     for their in theirs.iter().filter(|their| !matches!(their.token, Theirs::Whitespace(_) | Theirs::EOF)) {
-        let differs = || format!("the parser reads \"{}\" as other words than PostgreSQL does", their.token);
+        let differs = || format!("the parser reads {} as other words than PostgreSQL does", shown(&their.token));
         let our = ours.next().ok_or_else(differs)?;
         if positions.range(their.span) != Some(our.range()) || !same_kind(our, text, &their.token) {
             return Err(differs());
@@ -93,7 +170,7 @@ fn agree(text: &str, ours: &[Token], theirs: &[TokenWithSpan], positions: &Posit
     }
     match ours.next() {
         None => Ok(()),
-        Some(token) => Err(format!("the parser does not see \"{}\"", token.text(text))),
+        Some(_) => Err("the parser does not see its last words".to_owned()),
     }
 }
 
@@ -127,6 +204,9 @@ fn same_kind(our: &Token, text: &str, their: &Theirs) -> bool {
                 | Theirs::SingleQuotedString(_)
                 | Theirs::DoubleQuotedString(_)
                 | Theirs::Char(_)
+                // `==` is an operator like any other to PostgreSQL; the parser takes it for equality.
+                | Theirs::DoubleEq
+                | Theirs::Spaceship
         ),
         _ => false,
     }
@@ -235,6 +315,12 @@ mod tests {
             "UPDATE t SET a = DEFAULT, b = b + -1 WHERE id IN (1, 2) AND c > - 5",
             "DELETE FROM t USING u WHERE t.id = u.id",
             "SELECT E'a\\'b', $$c$$, x'1F', b'01', N'n', 1.5e3, \"Quoted\"\"Name\" FROM \"Täble\" t",
+            "SELECT a FROM t WHERE id = 1 FOR NO KEY UPDATE OF t NOWAIT",
+            "SELECT a FROM t WHERE id = 1 FOR KEY SHARE SKIP LOCKED",
+            "SELECT f(a, VARIADIC b), g(VARIADIC ARRAY[1]) FROM t",
+            "INSERT INTO t (a) OVERRIDING SYSTEM VALUE VALUES (1)",
+            "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) WHERE b > 5 DO UPDATE SET c = 1 WHERE t.c = 2 RETURNING a",
+            "INSERT INTO t (a) VALUES (1) ON CONFLICT (lower(a), b) WHERE b IS NULL DO NOTHING",
             "WITH x AS (SELECT 1) SELECT * FROM x JOIN y USING (id) ORDER BY 1 LIMIT 5 FOR UPDATE OF y SKIP LOCKED",
         ] {
             assert_eq!(guarded(text), Ok(()), "{text}");
@@ -269,6 +355,8 @@ mod tests {
             "SELECT 1; DELETE FROM t",
             "SELECT * FROM user",
             "SELECT DEFAULT FROM t",
+            "INSERT INTO t (a) OVERRIDING USER VALUE VALUES (1)",
+            "SELECT * FROM t WHERE a == 1",
         ] {
             assert!(guarded(text).is_err(), "{text}");
         }

@@ -98,6 +98,7 @@ pub struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     standard_strings: bool,
+    continued: bool,
 }
 
 /// The tokens of a text in order, blanks and comments left out. `standard_strings` is the server's
@@ -190,12 +191,18 @@ impl<'a> Lexer<'a> {
         if text.len() >= u32::MAX as usize {
             return Err(LexError::Impossible);
         }
-        Ok(Lexer { bytes: text.as_bytes(), at: 0, standard_strings })
+        Ok(Lexer { bytes: text.as_bytes(), at: 0, standard_strings, continued: false })
     }
 
     /// The byte it stands at: behind the last token given.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// Whether the last string given goes over several lines in several pairs of quotes, so that its value is not what
+    /// stands between its first and last byte.
+    pub fn continued(&self) -> bool {
+        self.continued
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -315,16 +322,21 @@ impl<'a> Lexer<'a> {
     /// A string whose opening quote stands at `quote`, with its continuations on following lines.
     fn string(&mut self, kind: LiteralKind, start: usize, quote: usize, escapes: bool) -> Result<Token, LexError> {
         self.at = quote + 1;
+        self.continued = false;
         loop {
             match self.bytes.get(self.at) {
                 None => return Err(LexError::UnterminatedQuote(start)),
                 Some(0) => return Err(LexError::Impossible),
                 Some(b'\\') if escapes => self.at += 2,
-                Some(b'\'') if self.peek(1) == b'\'' => self.at += 2,
+                // In B'…' and X'…' a doubled quote is the end of one string and the start of another.
+                Some(b'\'') if self.peek(1) == b'\'' && kind != LiteralKind::BitString => self.at += 2,
                 Some(b'\'') => {
                     self.at += 1;
                     match self.continuation() {
-                        Some(next) => self.at = next + 1,
+                        Some(next) => {
+                            self.at = next + 1;
+                            self.continued = true;
+                        }
                         None => return Ok(self.token(TokenKind::Literal(kind), start)),
                     }
                 }
@@ -422,7 +434,9 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self, start: usize) -> Result<Token, LexError> {
         let kind = self.number_kind(start)?;
-        if is_ident_start(self.peek(0)) {
+        // `0x1F$` is junk though `$` begins no word: the longest match is that of `0` with the word `x1F$` behind it.
+        let tail = || self.bytes[start..self.at].iter().rev().take_while(|byte| is_ident_part(**byte));
+        if is_ident_start(self.peek(0)) || (self.peek(0) == b'$' && tail().any(|byte| is_ident_start(*byte))) {
             return Err(LexError::Junk(start));
         }
         Ok(self.token(TokenKind::Literal(kind), start))
@@ -532,6 +546,7 @@ pub(crate) mod tests {
         );
         check("'a'\n 'b'", &[(L(String), "'a'\n 'b'")]);
         check("'a' -- c\n -- d\n 'b'", &[(L(String), "'a' -- c\n -- d\n 'b'")]);
+        check("x'1''2'", &[(L(BitString), "x'1'"), (L(String), "'2'")]);
         check("'a' 'b'", &[(L(String), "'a'"), (L(String), "'b'")]);
         check("'a' /*\n*/ 'b'", &[(L(String), "'a'"), (L(String), "'b'")]);
         check_error("'a", LexError::UnterminatedQuote(0));
@@ -569,9 +584,10 @@ pub(crate) mod tests {
         for number in ["1.", ".5", "1.5", "1e5", "1.e-5", "1E+5", "0x1F", "0o17", "0b01", "0x_1", "1_000", "1_0.5_0"] {
             check(number, &[(L(Number), number)]);
         }
-        for junk in ["1a", "0x", "0xg", "0b12", "1e", "1e+", "1__0", "1_", "1._5"] {
+        for junk in ["0b1$a", "1_0$1", "1e5$1", "1a", "0x", "0xg", "0b12", "1e", "1e+", "1__0", "1_", "1._5"] {
             check_error(junk, LexError::Junk(0));
         }
+        check("1$2 1e+5$3", &[(L(Integer), "1"), (Param, "$2"), (L(Number), "1e+5"), (Param, "$3")]);
         check("1..10", &[(L(Integer), "1"), (Operator, ".."), (L(Integer), "10")]);
         check("a[1:2]", &[(Word, "a"), (Punct, "["), (L(Integer), "1"), (Punct, ":"), (L(Integer), "2"), (Punct, "]")]);
     }

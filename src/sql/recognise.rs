@@ -284,10 +284,20 @@ fn set(cursor: &mut Cursor<'_>) -> Option<Kind> {
         skip_all(cursor);
         return Some(Kind::Set(Set { name: "constraints".to_owned(), local: true, value: None, reset: false }));
     }
-    let local = cursor.word("local");
+    let mut scoped = *cursor;
+    let names_setting = |cursor: &Cursor<'_>| cursor.at_symbol("=") || cursor.at_word("to") || cursor.at_symbol(".");
+    // A setting may be called `local` or `session`.
+    let local = scoped.word("local") && !names_setting(&scoped);
+    if local {
+        *cursor = scoped;
+    }
     let mut session = *cursor;
     // SESSION is a scope only when a setting follows; `SESSION CHARACTERISTICS` and `SESSION AUTHORIZATION` are settings.
-    if !local && session.word("session") && !session.at_word("characteristics") && !session.at_word("authorization") {
+    if !local
+        && session.word("session")
+        && !["characteristics", "authorization"].iter().any(|word| session.at_word(word))
+        && !names_setting(&session)
+    {
         *cursor = session;
     }
     setting(cursor, local).map(Kind::Set)
@@ -554,7 +564,7 @@ fn may_write(text: &str, tokens: &[Token], kind: &Kind) -> bool {
         }
         let is = |word: &&str| token.text(text).eq_ignore_ascii_case(word);
         // CREATE and EXECUTE: EXPLAIN takes them.
-        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(|word| is(word)) {
+        if ["insert", "update", "delete", "merge", "into", "create", "execute", "refresh"].iter().any(is) {
             return true;
         }
         // `substring(a FOR 3)` and `DECLARE c CURSOR FOR` do not lock.
@@ -779,6 +789,8 @@ mod tests {
         check_set("SET TRANSACTION SNAPSHOT '1'", "transaction", true, None, false);
         check_set("SET CONSTRAINTS ALL DEFERRED", "constraints", true, None, false);
         check_set("SET statement_timeout FROM CURRENT", "statement_timeout", false, None, false);
+        check_set("SET local = 1", "local", false, Some("1"), false);
+        check_set("SET session.a TO b", "session.a", false, Some("b"), false);
         check_set("SET x = ON", "x", false, Some("on"), false);
         check_set("SET x = $a$b$a$", "x", false, Some("b"), false);
         check_set("SET x = E'b'", "x", false, None, false);

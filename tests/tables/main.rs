@@ -5,6 +5,7 @@ mod support;
 
 mod handshake;
 mod layering;
+mod oracle;
 mod plans;
 mod startup;
 mod stream;
