@@ -9,3 +9,4 @@ mod oracle;
 mod plans;
 mod startup;
 mod stream;
+mod wire;
