@@ -8,7 +8,7 @@ use super::ClusterError;
 
 /// The account of the servers' processes: ours, or an unprivileged one when we are root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
+pub struct Account {
     /// Numeric user and group to change to; `None` stays with ours.
     pub ids: Option<(u32, u32)>,
     /// The numeric user that owns the files.

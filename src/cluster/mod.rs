@@ -19,6 +19,7 @@ pub mod guard;
 mod node;
 mod template;
 
+pub use account::Account;
 pub use binaries::Binaries;
 pub use cluster::{APP_PASSWORD, APP_USER, Cluster, Shard, Spec};
 pub use error::ClusterError;

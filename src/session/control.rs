@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// A block was begun by the client, and by no server yet.
-    fn is_deferred(&self) -> bool {
+    pub(super) fn is_deferred(&self) -> bool {
         self.tx.is_some() && self.block_servers().is_empty()
     }
 
@@ -358,19 +358,15 @@ impl Session {
             return Ok(());
         }
         let effects = std::mem::take(&mut self.promised);
-        let mut settings = false;
         for effect in effects {
             match effect {
                 Effect::Setting(sql) => {
-                    settings = true;
                     self.log_setting(sql)?;
                 }
                 Effect::Reset(name) => {
-                    settings = true;
                     self.reapply(name.as_deref()).await?;
                 }
                 Effect::DiscardAll => {
-                    settings = true;
                     self.discard_all().await?;
                 }
                 Effect::DeallocateAll => {
@@ -379,9 +375,6 @@ impl Session {
                 }
                 Effect::SchemaChanged => self.reread_schema().await,
             }
-        }
-        if settings {
-            self.learn_search_path().await?;
         }
         Ok(())
     }
@@ -452,15 +445,20 @@ impl Session {
     }
 
     /// Asks the active server what the search path is now; unqualified names are resolved by it.
-    async fn learn_search_path(&mut self) -> Flow {
+    pub(super) async fn learn_search_path(&mut self) -> Flow {
+        if !self.state.path_unsure {
+            return Ok(());
+        }
         let Some(index) = self.unit.active.and_then(|place| self.held_at(place)) else { return Ok(()) };
-        if !self.held[index].is_quiet() {
+        if !self.held[index].is_quiet() || self.held[index].status == b'E' {
             return Ok(());
         }
         match self.held[index].conn().query(super::greeting::SEARCH_PATH).await {
             Ok(rows) => {
                 self.state.context.search_path = super::greeting::read_search_path(&rows);
                 self.state.refresh();
+                // A block may still be rolled back, and the setting with it.
+                self.state.path_unsure = self.tx.is_some();
                 Ok(())
             }
             Err(_) => self.lost(index),

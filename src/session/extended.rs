@@ -160,6 +160,9 @@ impl Session {
             self.answer(&bytes);
             return Ok(Ok(()));
         }
+        if let Some(refused) = self.refused_behind_setting() {
+            return Ok(Err(refused));
+        }
         let text = match statement.text() {
             Some(text) => text,
             None if self.database.map.load().is_single() => "",
@@ -282,7 +285,9 @@ impl Session {
     async fn describing_server(&mut self, statement: &Prepared) -> Flow<Result<usize, Refused>> {
         let shard = self.describing_shard(&statement.analysis);
         let access = if statement.analysis.may_write { Access::ReadPrimary } else { Access::Read };
-        let index = match self.server(shard, access, 0).await? {
+        // A block that no server has begun yet is not begun for a description: the statement may belong to another shard,
+        // and one snapshot cannot span two.
+        let index = match self.server_beginning(shard, access, 0, !self.is_deferred()).await? {
             Ok(index) => index,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -298,7 +303,9 @@ impl Session {
     /// Every shard has the sharded tables; a local one only its own.
     fn describing_shard(&self, analysis: &Analysis) -> ShardId {
         let map = self.database.map.load();
-        let Body::Understood(model) = &analysis.body else { return map.home };
+        let begun = self.held.iter().find(|held| held.begun).map(|held| held.shard);
+        let anywhere = begun.unwrap_or(map.home);
+        let Body::Understood(model) = &analysis.body else { return anywhere };
         let local = model.relations.iter().find_map(|relation| {
             let name = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
             match map.tables.get(&name) {
@@ -306,7 +313,7 @@ impl Session {
                 _ => None,
             }
         });
-        local.unwrap_or(map.home)
+        local.unwrap_or(anywhere)
     }
 
     /// Describe.

@@ -87,11 +87,22 @@ impl Session {
         access: Access,
         text_hash: u64,
     ) -> Flow<Result<usize, Refused>> {
+        self.server_beginning(shard, access, text_hash, true).await
+    }
+
+    /// The same; with `begin` false the transaction block is not begun on it.
+    pub(super) async fn server_beginning(
+        &mut self,
+        shard: ShardId,
+        access: Access,
+        text_hash: u64,
+        begin: bool,
+    ) -> Flow<Result<usize, Refused>> {
         if let Some(index) = self.fitting(shard, access) {
             if let Err(refused) = self.may_write_there(index, access) {
                 return Ok(Err(refused));
             }
-            self.ready(index).await?;
+            self.ready(index, begin).await?;
             return Ok(self.still(index));
         }
         if let Err(refused) = self.may_join(shard, access) {
@@ -105,7 +116,7 @@ impl Session {
         };
         match self.take(wish).await? {
             Ok(index) => {
-                self.ready(index).await?;
+                self.ready(index, begin).await?;
                 Ok(self.still(index))
             }
             Err(refused) => Ok(Err(refused)),
@@ -245,7 +256,7 @@ impl Session {
 
     /// Brings a server to this session's settings, its log and its transaction block. All of it travels in front of the
     /// statement; only what could fail is waited for.
-    async fn ready(&mut self, index: usize) -> Flow {
+    async fn ready(&mut self, index: usize, begin: bool) -> Flow {
         let held = &mut self.held[index];
         let place = (held.shard, held.primary);
         let mut wait = false;
@@ -267,6 +278,7 @@ impl Session {
             wait = true;
         }
         if let Some(tx) = &self.tx
+            && begin
             && !held.begun
             && !tx.opaque
         {

@@ -525,6 +525,7 @@ impl Session {
         } else if self.tx.is_none() {
             self.promised.clear();
         }
+        self.learn_search_path().await?;
         self.names.settle();
         if self.tx.is_none() {
             self.names.clear_portals();

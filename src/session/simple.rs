@@ -175,7 +175,7 @@ impl Session {
         for piece in pieces {
             let statement = &text[piece.clone()];
             let analysis = self.analysis_of(statement);
-            if let Some(refused) = self.refused_in_string(&analysis) {
+            if let Some(refused) = self.refused_in_string(&analysis).or_else(|| self.refused_behind_setting()) {
                 return Ok(Err(refused));
             }
             let literals = std::mem::take(&mut self.literals);
@@ -240,6 +240,20 @@ impl Session {
         None
     }
 
+    /// Over several shards nothing is planned between a statement that may change the search path and the end of its unit,
+    /// when the server is asked what it is now.
+    pub(super) fn refused_behind_setting(&self) -> Option<Refused> {
+        let changed = self.unit.effects.iter().any(|effect| matches!(effect, Effect::Setting(_) | Effect::Reset(_)));
+        if !changed || !self.state.path_unsure {
+            return None;
+        }
+        Some(Box::new(
+            Diagnostic::error(SqlState::FEATURE_NOT_SUPPORTED, "cannot run a statement right behind a setting")
+                .detail("The setting may change which tables the statement names, and several shards hold the tables.")
+                .hint("Send the setting as a statement of its own, and Sync."),
+        ))
+    }
+
     /// Where a statement of a string must run; `None`: wherever the others do.
     fn place_in_string(&self, analysis: &Analysis, values: &Values<'_>) -> Result<Option<(ShardId, Access)>, Refused> {
         match &analysis.kind {
@@ -261,6 +275,7 @@ impl Session {
 
     /// Records what follows from a statement when its unit succeeds.
     pub(super) fn note_effects(&mut self, analysis: &Analysis, statement: &str) {
+        self.state.path_unsure |= may_set(analysis) && !self.database.map.load().is_single();
         match &analysis.kind {
             Kind::Set(set) if set.reset => {
                 let name = (set.name != "all").then(|| set.name.clone());
@@ -281,6 +296,14 @@ impl Session {
     /// Reports an error of ours in place of a statement.
     pub(super) fn refuse(&mut self, report: Diagnostic) {
         self.refuse_here(report);
+    }
+}
+
+/// Whether a statement may change what names mean: until the search path is asked for again, nothing else is planned.
+pub(super) fn may_set(analysis: &Analysis) -> bool {
+    match &analysis.kind {
+        Kind::Set(_) | Kind::Discard(_) | Kind::Unknown => true,
+        _ => analysis.functions.iter().any(|name| name == "set_config" || name == "?"),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct State {
     pub pinned: bool,
     /// Statements that changed settings, in order: a server that joins a pinned session runs them first.
     pub log: Vec<Arc<str>>,
+    /// The search path may have changed since it was last asked for.
+    pub path_unsure: bool,
     /// The temporary tables it has made, by bare name: they hide others.
     pub temporary: Vec<String>,
     /// Hints by `SET pgweave.…`.
@@ -53,6 +55,7 @@ impl State {
         let mut state = State {
             pinned: false,
             log: Vec::new(),
+            path_unsure: false,
             temporary: Vec::new(),
             hints: Hints::default(),
             consistency: None,
