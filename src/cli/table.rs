@@ -183,7 +183,9 @@ async fn wait_for_proxies(
         let behind: Vec<_> =
             store.proxies().await?.into_iter().filter(|proxy| proxy.live && proxy.acked < epoch).collect();
         // A proxy that does not renew its lease stops by itself when that has run out.
-        let Some(longest) = behind.iter().map(|proxy| proxy.remaining).max() else { return Ok(()) };
+        let Some(longest) = behind.iter().map(|proxy| proxy.remaining).max() else {
+            return no_straggler(held, name).await;
+        };
         if let Some(home) = held {
             // Without the right to cancel, the statement ends by its own limits, or its proxy is named below.
             let _ = cancel_waiting(home, name).await;
@@ -197,6 +199,17 @@ async fn wait_for_proxies(
             )));
         }
     }
+}
+
+/// All proxies follow. What waits for the lock now may have been sent before they did.
+async fn no_straggler(held: &mut Option<Client>, name: &TableName) -> Result<(), CliError> {
+    let Some(home) = held else { return Ok(()) };
+    cancel_waiting(home, name).await.map_err(|error| {
+        CliError::Failed(format!(
+            "table {name} is placed, but statements that wait for it could not be cancelled ({error}): \
+             what they write may be on the home shard"
+        ))
+    })
 }
 
 /// Cancels what waits for our lock. If that fails, the transaction and its lock go on.

@@ -10,8 +10,10 @@ use super::settings::written;
 pub enum Effect {
     /// From the next time it is looked at.
     Now,
-    /// Only when the proxy starts again; until then the old value holds.
+    /// Only when the proxy starts again; until then the old value holds, at least for what is there already.
     Restart,
+    /// Not at all: the catalog counts, and takes the file's side only by `pgweave init --apply`.
+    Catalog,
 }
 
 /// One setting that differs.
@@ -35,12 +37,14 @@ impl fmt::Display for Change {
         match self.effect {
             Effect::Now => Ok(()),
             Effect::Restart => f.write_str(" (needs a restart)"),
+            Effect::Catalog => f.write_str(" (the catalog counts: pgweave init --apply)"),
         }
     }
 }
 
 /// Every setting that differs, by path.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
+    let catalog = new.catalog.is_some();
     let (old, new) = (written(old), written(new));
     let mut paths: Vec<&String> = old.keys().chain(new.keys()).collect();
     paths.sort();
@@ -52,14 +56,40 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
             path: path.clone(),
             from: text(old.get(path)),
             to: text(new.get(path)),
-            effect: effect(path),
+            effect: effect(path, catalog),
         })
         .collect()
 }
 
-/// What is made once at the start: sockets, threads, the log, and who the shards and databases are.
-fn effect(path: &str) -> Effect {
-    const AT_START: [&str; 8] =
-        ["server.listen", "server.http", "server.workers", "catalog.", "log.", "monitor.", "shards[", "databases."];
-    if AT_START.iter().any(|start| path.starts_with(start)) { Effect::Restart } else { Effect::Now }
+fn effect(path: &str, catalog: bool) -> Effect {
+    // Made once at the start: sockets, threads, the log, the way to the catalog, the login that schemas are read by.
+    const AT_START: [&str; 9] = [
+        "server.listen",
+        "server.http",
+        "server.workers",
+        "catalog.",
+        "log.",
+        "monitor.user",
+        "monitor.password",
+        "monitor.dbname",
+        "monitor.schema_interval",
+    ];
+    // Made with a pool or a cache, and kept for as long as that is.
+    const KEPT: [&str; 8] = [
+        "limits.waiters",
+        "limits.checkout_timeout",
+        "limits.connect_timeout",
+        "limits.prepared_per_server",
+        "limits.plan_cache_entries",
+        "limits.plan_cache_bytes",
+        "limits.server_idle_timeout",
+        "limits.server_lifetime",
+    ];
+    const KEPT_OF_DATABASE: [&str; 3] = [".pool_size", ".dbname", ".home"];
+    let of_database = path.starts_with("databases.");
+    if catalog && (of_database || path.starts_with("shards[")) {
+        return Effect::Catalog;
+    }
+    let kept = KEPT.contains(&path) || (of_database && KEPT_OF_DATABASE.iter().any(|end| path.ends_with(end)));
+    if kept || AT_START.iter().any(|start| path.starts_with(start)) { Effect::Restart } else { Effect::Now }
 }

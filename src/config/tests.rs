@@ -699,4 +699,17 @@ fn a_reload_names_what_changed_and_what_waits() {
         ]
     );
     assert_eq!(changes(&old, &old), []);
+
+    let effects = |old: &str, new: &str| {
+        let effect = |change: Change| (change.path, change.effect);
+        changes(&good(old), &good(new)).into_iter().map(effect).collect::<Vec<_>>()
+    };
+    let sized = format!("{BASE}\npool_size = 5\nconsistency = \"primary\"\n");
+    let expect = |pool_size, consistency| {
+        [("databases.base.consistency".to_owned(), consistency), ("databases.base.pool_size".to_owned(), pool_size)]
+    };
+    assert_eq!(effects(BASE, &sized), expect(Effect::Restart, Effect::Now));
+    let catalog = "[catalog]\ndsn = { env = \"CATALOG_DSN\" }\n";
+    let found = effects(&format!("{catalog}{BASE}"), &format!("{catalog}{sized}"));
+    assert_eq!(found, expect(Effect::Catalog, Effect::Catalog));
 }

@@ -160,6 +160,48 @@ fn a_proxy_that_does_not_follow_is_waited_for_until_its_lease_ends() {
 }
 
 #[test]
+fn a_running_proxy_is_asked_by_its_file_and_by_its_address() {
+    let database = support::database(2, 1, "CREATE TABLE customers (id bigint PRIMARY KEY)");
+    let places = "[[databases.{db}.distributions]]\nname = \"customers\"\ntables = { customers = [\"id\"] }\n";
+    let proxy = support::Proxy::start(&database.config(places));
+    let ask = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgweave")).args(args).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {told}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let file = proxy.config_path();
+    let file = file.to_str().unwrap();
+    let status: serde_json::Value = serde_json::from_str(&ask(&["status", "-c", file, "-o", "json"])).unwrap();
+    let count = |value: &serde_json::Value| value.as_array().unwrap().len();
+    assert_eq!((count(&status["shards"]), count(&status["nodes"])), (2, 4), "{status}");
+    let map = ask(&["map", "-c", file]);
+    assert!(map.contains(&database.name) && map.contains("customers") && map.ends_with("rows)\n"), "{map}");
+    let dsn = format!("postgres://app:app@127.0.0.1:{}", proxy.port);
+    let lag: serde_json::Value = serde_json::from_str(&ask(&["lag", "--dsn", &dsn, "-o", "json"])).unwrap();
+    assert!(count(&lag) >= 2, "{lag}");
+
+    // Again and again, until whoever reads has seen enough.
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_pgweave"))
+        .args(["lag", "--watch", "--interval", "50ms", "--dsn", &dsn])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().unwrap()));
+    for _ in 0..3 {
+        let end = lines.by_ref().map(Result::unwrap).find(|line| line.ends_with("rows)") || line.ends_with("row)"));
+        assert!(end.is_some(), "the watch ended");
+    }
+    drop(lines);
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+
+    let wrong = dsn.replace(":app@", ":wrong@");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgweave")).args(["map", "--dsn", &wrong]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), told.contains("28P01")), (Some(1), true), "{told}");
+}
+
+#[test]
 fn statements_are_planned_without_being_run() {
     let schema = "CREATE TABLE customers (id bigint PRIMARY KEY, name text);
         CREATE TABLE orders (customer_id bigint NOT NULL, number int NOT NULL);
