@@ -159,8 +159,9 @@ fn fold(cond: &Cond, column: ColumnRef, key_type: KeyType, ordered: bool, lookup
             let first = sets.next().unwrap_or(ColumnSet::Everything);
             sets.fold(first, ColumnSet::unite)
         }
-        // True for no row at all, whichever column it is about.
-        Cond::Compare { value: Operand::Null, .. } => ColumnSet::NOTHING,
+        // True for no row of the relation, whichever of its columns it is about. (Rows of others may count: the condition may
+        // stand in the nullable side of a join.)
+        Cond::Compare { column: of, value: Operand::Null, .. } if of.relation == column.relation => ColumnSet::NOTHING,
         Cond::Compare { column: of, op, value } if *of == column => {
             compared(*op, lookup.convert(value, key_type), ordered)
         }

@@ -11,4 +11,5 @@ mod commands;
 mod console;
 mod hash;
 mod schema;
+mod superset;
 mod topology;

@@ -163,7 +163,7 @@ impl<'a> Walker<'a> {
         if let [ident] = idents.as_slice() {
             let folded = fold(ident)?;
             if let Some(cte) = self.cte(site.ctes, &folded) {
-                let output = self.expand(cte, site.block)?;
+                let output = self.expand(cte, site.block, Place::Cte)?;
                 let mut columns = output.columns;
                 let name = alias.map(|alias| alias_name(alias, &mut columns)).transpose()?;
                 return Ok(self.add_item(site, name.unwrap_or(folded), None, columns, output.open, output.relations));

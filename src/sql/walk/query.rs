@@ -88,7 +88,7 @@ impl<'a> Walker<'a> {
         // A CTE that nobody reads is not run, but what it names must be known all the same.
         for index in first_cte..last_cte {
             if !self.ctes[index].used {
-                self.expand(index, output.block)?;
+                self.expand(index, output.block, Place::Expression)?;
             }
         }
         if self.model.blocks[output.block].limit {
@@ -145,13 +145,14 @@ impl<'a> Walker<'a> {
         Ok(visible)
     }
 
-    /// Walks a CTE's query for one reference to it, as if it stood there as a derived table.
-    pub(super) fn expand(&mut self, cte: usize, parent: usize) -> Result<Output<'a>, String> {
+    /// Walks a CTE's query for one reference to it, as if it stood there as a derived table. One that nobody reads yields no
+    /// rows to anything, as an expression does.
+    pub(super) fn expand(&mut self, cte: usize, parent: usize, place: Place) -> Result<Output<'a>, String> {
         self.ctes[cte].used = true;
         let Cte { query, before, scope, .. } = self.ctes[cte];
         let outer = self.scopes[scope].parent;
         let scope = self.new_scope(outer);
-        let mut output = self.query(query, scope, before, Some(parent), Place::Cte)?;
+        let mut output = self.query(query, scope, before, Some(parent), place)?;
         let names = self.ctes[cte].columns.clone();
         rename(&mut output.columns, &names);
         Ok(output)

@@ -58,7 +58,7 @@ impl<'a> Walker<'a> {
         }
         for index in first..last {
             if !self.ctes[index].used {
-                self.expand(index, 0)?;
+                self.expand(index, 0, Place::Expression)?;
             }
         }
         Ok(())
