@@ -146,8 +146,9 @@ fn columns_query(version: u32) -> String {
         "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', \
             COALESCE(l.collisdeterministic, true), \
             CASE WHEN a.attcollation = 0 THEN false WHEN l.collprovider = 'd' THEN {database} ELSE {collation} END, \
-            a.atthasdef OR a.attidentity <> '' \
-        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+            a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL \
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid \
+            JOIN pg_namespace n ON n.oid = c.relnamespace \
             JOIN pg_database d ON d.datname = current_database() LEFT JOIN pg_collation l ON l.oid = a.attcollation \
         WHERE a.attnum > 0 AND NOT a.attisdropped AND {USER_RELATIONS} \
         ORDER BY a.attrelid, a.attnum",
@@ -166,8 +167,8 @@ const RELATIONS: &str = "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relisp
 /// Relation and name of each function outside `pg_catalog` that a statement over the relation may run without naming it.
 ///
 /// Triggers (not those of foreign keys, which are internal) whatever their volatility, because a trigger's function is
-/// there for what it does; of policies, rules, defaults, generated columns and checks those that are not immutable, called
-/// by name or behind an operator. A rule that is not a view's own counts by its name even if it calls nothing, because it
+/// there for what it does; of policies, rules, defaults, generated columns and checks (a domain's, too) those that are not
+/// immutable, called by name or behind an operator. A rule that is not a view's own counts by its name even if it calls nothing, because it
 /// is code itself. A statement over a table also runs what belongs to its partitions and heirs.
 const CODE: &str = "WITH RECURSIVE parts(obj, class, rel) AS ( \
         SELECT t.oid, 'pg_trigger'::regclass, t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' \
@@ -175,6 +176,10 @@ const CODE: &str = "WITH RECURSIVE parts(obj, class, rel) AS ( \
         UNION ALL SELECT f.oid, 'pg_attrdef'::regclass, f.adrelid FROM pg_attrdef f \
         UNION ALL SELECT k.oid, 'pg_constraint'::regclass, k.conrelid FROM pg_constraint k \
             WHERE k.contype = 'c' AND k.conrelid <> 0 \
+        UNION ALL SELECT k.oid, 'pg_constraint'::regclass, a.attrelid FROM pg_constraint k \
+            JOIN pg_attribute a ON a.atttypid = k.contypid WHERE k.contypid <> 0 AND NOT a.attisdropped \
+        UNION ALL SELECT t.oid, 'pg_type'::regclass, a.attrelid FROM pg_type t \
+            JOIN pg_attribute a ON a.atttypid = t.oid WHERE t.typtype = 'd' AND NOT a.attisdropped \
         UNION ALL SELECT w.oid, 'pg_rewrite'::regclass, w.ev_class FROM pg_rewrite w WHERE w.ev_type <> '1' \
     ), called(rel, func, always) AS ( \
         SELECT t.tgrelid, t.tgfoid, true FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' \

@@ -39,6 +39,8 @@ CREATE FUNCTION lower(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT ''x''';
 CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
 CREATE TRIGGER stamp BEFORE INSERT ON parts_old FOR EACH ROW EXECUTE FUNCTION sales.stamp();
 CREATE TABLE plain (id int REFERENCES sales_target, d int DEFAULT moody(), p int DEFAULT pure(1), t timestamptz DEFAULT now());
+CREATE DOMAIN checked AS int DEFAULT 5 CHECK (moody() > 0);
+CREATE TABLE careful (id int PRIMARY KEY, c checked, CHECK (pure(id) > 0));
 CREATE RULE copy AS ON INSERT TO customers DO ALSO NOTHING;
 CREATE FUNCTION spoils(int, int) RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT true';
 CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = spoils);
@@ -82,6 +84,8 @@ async fn everything_that_matters_to_routing_is_read() {
     assert_eq!(relation("public", "parts").code, ["stamp"], "what its partitions run, a partitioned table runs");
     assert_eq!(relation("public", "plain").code, ["moody"], "no foreign keys, nothing immutable, nothing built in");
     assert!(relation("public", "sales_target").code.is_empty());
+    assert_eq!(relation("public", "careful").code, ["moody"], "what a column's domain checks");
+    assert!(relation("public", "careful").columns[1].has_default, "the domain's");
     assert!(found.relations.keys().all(|(schema, _)| schema == "public" || schema == "sales"));
 
     let function = |name: &str| found.functions[name];
