@@ -127,6 +127,7 @@ mod tests {
             "pgweave_clients_by_state{database=\"shop\",state=\"idle\"} 0",
             "pgweave_map_epoch{database=\"shop\"} 1",
             "pgweave_ready 0",
+            concat!("pgweave_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "# EOF",
         ] {
             assert!(answer.lines().any(|found| found == line), "{line} is not in\n{answer}");

@@ -70,8 +70,8 @@ const DATABASE_COUNTERS: [DatabaseCounter; 16] = [
 impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let out = &mut encoder;
-        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        gauge(out, "build", "Always 1; the version is a label", vec![(version, 1i64)])?;
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        out.encode_descriptor("build", "What runs", None, MetricType::Info)?.encode_info(&version)?;
         gauge(
             out,
             "ready",

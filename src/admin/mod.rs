@@ -11,6 +11,8 @@ pub mod console;
 pub mod http;
 pub mod log;
 pub mod metrics;
+#[cfg(test)]
+mod page;
 pub mod show;
 pub mod sources;
 pub mod table;
