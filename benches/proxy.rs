@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 
 use pgweave::cluster::{Cluster, Spec};
 
+/// CPU and TPS of every turn, by protocol, load and contestant.
+type Cells = BTreeMap<(usize, usize, usize), Vec<(f64, f64)>>;
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const MODES: [&str; 3] = ["simple", "extended", "prepared"];
@@ -121,7 +124,7 @@ fn bench() -> Outcome<()> {
     ];
 
     println!("{seconds} s a turn, {rounds} rounds, medians; CPU of the proxy in us per transaction (TPS)\n");
-    let mut cells: BTreeMap<(usize, usize, usize), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut cells: Cells = BTreeMap::new();
     for _ in 0..rounds {
         for (mode, protocol) in MODES.iter().enumerate() {
             for (load, count) in clients.iter().enumerate() {
@@ -143,7 +146,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn report(contestants: &[Contestant], clients: &[usize], cells: &BTreeMap<(usize, usize, usize), Vec<(f64, f64)>>) {
+fn report(contestants: &[Contestant], clients: &[usize], cells: &Cells) {
     print!("{:<22}", "");
     for protocol in MODES {
         for count in clients {

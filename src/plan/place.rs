@@ -42,10 +42,10 @@ impl<'w> Sharded<'w> {
 /// Finds where a relation lives.
 pub(super) fn place<'w>(reference: &RelationRef, world: &World<'w>) -> Result<Place<'w>, Refusal> {
     let (schema, name) = (reference.schema.as_str(), reference.name.as_str());
-    if !world.facts.temporary.is_empty() {
-        if let Some(place) = temporary(name, world)? {
-            return Ok(place);
-        }
+    if !world.facts.temporary.is_empty()
+        && let Some(place) = temporary(name, world)?
+    {
+        return Ok(place);
     }
     let known = world.schema.relation(schema, name);
     match world.map.placement(schema, name) {

@@ -309,12 +309,10 @@ impl<'a> Walker<'a> {
 
     /// Notes an aggregate. One whose arguments mention columns from outside may be the outer query's.
     fn aggregate(&mut self, outer_args: bool, site: Site<'a>) {
-        self.model.blocks[site.block].aggregate = true;
-        let mut block = site.block;
-        while outer_args {
-            let Some(parent) = self.model.blocks[block].parent else { break };
-            self.model.blocks[parent].aggregate = true;
-            block = parent;
+        let mut block = Some(site.block);
+        while let Some(here) = block {
+            self.model.blocks[here].aggregate = true;
+            block = if outer_args { self.model.blocks[here].parent } else { None };
         }
     }
 

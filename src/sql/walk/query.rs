@@ -260,7 +260,7 @@ impl<'a> Walker<'a> {
         plain_select(select)?;
         let block = self.new_block(parent, place)?;
         let site = Site { scope, block, ctes, windows: &select.named_window };
-        let tree = self.from_list(&select.from, site)?;
+        let tree = self.list_in_from(&select.from, site)?;
         if let Some(selection) = &select.selection {
             self.conjuncts(selection, site)?;
         }
@@ -284,7 +284,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Walks a FROM list (or USING of DELETE, FROM of UPDATE) and makes its names those of the scope.
-    pub(super) fn from_list(&mut self, from: &'a [TableWithJoins], site: Site<'a>) -> Result<Tree<'a>, String> {
+    pub(super) fn list_in_from(&mut self, from: &'a [TableWithJoins], site: Site<'a>) -> Result<Tree<'a>, String> {
         let mut whole = Tree::default();
         for item in from {
             let tree = self.joined(item, site)?;

@@ -193,7 +193,7 @@ impl<'a> Walker<'a> {
             Some(UpdateTableFromKind::BeforeSet(_)) => return Err("an UPDATE of another dialect".into()),
         };
         let (target, site) = self.written_table(table, ctes)?;
-        self.from_with_target(from, &target, site)?;
+        self.target_with_from(from, &target, site)?;
         for assignment in assignments {
             self.assigned(assignment, &target)?;
             if !is_default(&assignment.value) {
@@ -225,7 +225,7 @@ impl<'a> Walker<'a> {
         let FromTable::WithFromKeyword(from) = from else { return Err("DELETE without FROM".into()) };
         let [table] = from.as_slice() else { return Err("DELETE from several tables".into()) };
         let (target, site) = self.written_table(table, ctes)?;
-        self.from_with_target(using.as_deref().unwrap_or_default(), &target, site)?;
+        self.target_with_from(using.as_deref().unwrap_or_default(), &target, site)?;
         if let Some(selection) = selection {
             self.conjuncts(selection, site)?;
         }
@@ -279,14 +279,14 @@ impl<'a> Walker<'a> {
     }
 
     /// Makes the target visible together with the tables of FROM or USING.
-    fn from_with_target(
+    fn target_with_from(
         &mut self,
         from: &'a [TableWithJoins],
         target: &Target<'a>,
         site: Site<'a>,
     ) -> Result<(), String> {
         let own = self.add_target(target, site);
-        let Tree { columns, open, .. } = self.from_list(from, site)?;
+        let Tree { columns, open, .. } = self.list_in_from(from, site)?;
         let mut visible = own.columns;
         visible.extend(columns);
         self.scopes[site.scope].visible = Some((visible, open || own.open));
