@@ -101,6 +101,9 @@ pub struct Database {
     pub stats: Arc<DatabaseStats>,
     /// Gives each choice of a node its turn.
     pub turn: AtomicU64,
+    /// Held by every unit of commit from its first frame to its end, and replaced when the map changes: when nobody holds
+    /// the one before any more, nothing that was planned by the map before is under way.
+    pub generation: ArcSwap<()>,
     /// Keys the names that servers know statements by.
     pub statement_key: (u64, u64),
 }
@@ -130,6 +133,12 @@ impl Database {
         if **self.map.load() != map {
             self.map.store(Arc::new(map));
         }
+    }
+
+    /// Begins a new generation and returns the one before: every unit of commit that is under way holds it (or one still
+    /// older, which was returned before).
+    pub fn next_generation(&self) -> Arc<()> {
+        self.generation.swap(Arc::new(()))
     }
 
     /// The pool of a node for a role, made if it is the first time. `None` when the node is gone from the configuration.

@@ -117,6 +117,8 @@ pub(crate) async fn follow(
         let state = states.borrow_and_update().clone();
         let epoch = state.epoch;
         adopt(&proxy, state);
+        // An acknowledgement says that nothing planned by an earlier map is under way any more.
+        proxy.databases.older_units_ended().await;
         acked.send_replace(epoch);
     }
 }

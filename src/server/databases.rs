@@ -18,6 +18,9 @@ use crate::sql::{PlanCache, Schema};
 use crate::stats::DatabaseStats;
 use crate::topology::{SchemaSettings, schema_watch};
 
+/// How long statements of an earlier map may run before the log says so.
+const STALE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The most databases that wildcards may bring up.
 const WILD: usize = 1000;
 
@@ -92,6 +95,25 @@ impl Databases {
             }
         }
         self.publish();
+    }
+
+    /// Waits until no unit of commit is under way that was begun by an earlier map.
+    pub(crate) async fn older_units_ended(&self) {
+        let all: Vec<_> = self.lock().values().cloned().collect();
+        for served in all {
+            let older = served.database.next_generation();
+            let began = std::time::Instant::now();
+            let mut warned = false;
+            // Units end within milliseconds. That the last of them has ended is looked up, because telling would cost each
+            // of them something.
+            while Arc::strong_count(&older) > 1 {
+                if began.elapsed() > STALE && !std::mem::replace(&mut warned, true) {
+                    let database = &served.database.untyped.load().database;
+                    tracing::warn!(%database, "statements of an earlier map still run; the new one is not acknowledged");
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
     }
 
     fn publish(&self) {
@@ -179,6 +201,7 @@ fn bring_up(proxy: &Arc<Proxy>, database: &config::Database, epoch: Epoch, wild:
         learned: Learned::default(),
         stats: Arc::new(DatabaseStats::default()),
         turn: AtomicU64::new(0),
+        generation: ArcSwap::from_pointee(()),
         statement_key: rand::random(),
     });
     let weak = Arc::downgrade(&shared);

@@ -264,6 +264,7 @@ impl Session {
 
     fn begin_unit(&mut self) {
         self.unit.open = true;
+        self.unit.generation = Some(self.database.generation.load_full());
         self.unit.once |= self.tx.is_some() || self.state.pinned;
         self.unit.out_mark = self.client.outbuf.len();
         self.client.wrote = false;

@@ -84,6 +84,8 @@ pub struct Unit {
     pub active: Option<(ShardId, bool)>,
     /// What follows from its success.
     pub effects: Vec<Effect>,
+    /// Says that this unit is under way ([`crate::exec::Database::generation`]).
+    pub generation: Option<Arc<()>>,
     /// How often it was begun again.
     pub tries: u32,
     /// Reads go to the primary: a replica said that it cannot run them.
