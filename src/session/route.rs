@@ -15,6 +15,7 @@ use crate::pool::Priority;
 use crate::pool::cancel::CancelTarget;
 use crate::sql::Analysis;
 use crate::sql::analysis::{Kind, Pin, RoleHint, Values};
+use crate::stats::ClientState;
 use crate::topology::Need;
 use crate::wire::{Diagnostic, Report, SqlState};
 
@@ -214,12 +215,14 @@ impl Session {
     /// Takes a server from a pool, unless the client cancels or leaves meanwhile.
     pub(super) async fn take(&mut self, wish: Wish) -> Flow<Result<usize, Refused>> {
         let started = std::time::Instant::now();
+        self.registration.info.set_state(ClientState::Waiting);
         let database = self.database.clone();
         let slot = self.cancel.slot.clone();
         let taken = {
             let taking = slot.unless_cancelled(take::take(&database, &self.user.login, wish));
             taking.await
         };
+        self.registration.info.set_state(ClientState::Active);
         self.database.stats.wait_us.add(started.elapsed().as_micros() as u64);
         let held = match taken {
             None => return Ok(Err(Box::new(take::TakeError::Cancelled.diagnostic()))),

@@ -42,7 +42,7 @@ pub struct Session {
     pub(super) user: Arc<SessionUser>,
     pub(super) settings: Arc<Settings>,
     pub(super) cancel: CancelGuard,
-    registration: Registration,
+    pub(super) registration: Registration,
     pub(super) held: Vec<Held>,
     pub(super) tx: Option<Tx>,
     pub(super) unit: Unit,

@@ -279,6 +279,7 @@ fn database(fakes: &[Fake], topology: &TopologyHandle) -> Database {
         learned: Learned::default(),
         stats: Arc::new(DatabaseStats::default()),
         turn: AtomicU64::new(0),
+        generation: ArcSwap::from_pointee(()),
         statement_key: (3, 4),
     }
 }
