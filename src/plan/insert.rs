@@ -8,6 +8,7 @@ use super::keyset::{ColumnSet, KeySet};
 use super::place::Sharded;
 use crate::map::{Conversion, KeyValue, Point};
 use crate::sql::analysis::{ColumnRef, Insert, Model};
+use crate::sql::{Edit, splice};
 use crate::wire::SqlState;
 
 /// ON CONFLICT sees one shard: what may conflict must be on the row's own.
@@ -66,11 +67,16 @@ pub(super) fn with_columns(
         });
     };
     let names: Vec<String> = given.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
-    let text = lookup.values.text;
-    let (Some(head), Some(tail)) = (text.get(..insert.columns_at), text.get(insert.columns_at..)) else {
-        return Ok(None);
-    };
-    Ok(Some(format!("{head} ({}){tail}", names.join(", ")).into()))
+    let edit = Edit { range: insert.columns_at..insert.columns_at, text: format!(" ({})", names.join(", ")) };
+    // A text that was understood has no string whose end depends on standard_conforming_strings.
+    match splice(lookup.values.text, &[edit], true) {
+        Ok(text) => Ok(Some(text.into())),
+        Err(error) => Err(Refusal::unsupported(
+            "INSERT needs a column list",
+            format!("It could not be written in: {error}."),
+            "Name the columns.",
+        )),
+    }
 }
 
 /// How many columns each row has.

@@ -362,6 +362,11 @@ impl Writer<'_> {
         if kind == "CROSS JOIN" {
             return (text, items);
         }
+        if left_depth == 0 && right_depth == 0 && self.fault == Fault::None && self.chance(0.15) {
+            let key: Vec<&str> = left_items[0].columns[..left_items[0].key].iter().map(|(name, _)| name.as_str()).collect();
+            text.push(&Text::both(format!(" USING ({})", key.join(", "))));
+            return (text, items);
+        }
         let mut on = Vec::new();
         let by_key = self.calm || self.chance(0.8);
         let (a, b) = (left_items.choose(self.rng).expect("an item"), right_items.choose(self.rng).expect("an item"));
