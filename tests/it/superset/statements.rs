@@ -255,9 +255,11 @@ impl Writer<'_> {
 
     fn query(&mut self) -> Text {
         let depth = *[0, 0, 0, 1, 1, 1, 2, 3].choose(self.rng).expect("a depth");
+        // This fault shows only where one table is joined to another and no key is fixed beside.
+        let depth = if self.fault == Fault::CoalesceBinds { 1 } else { depth };
         let (from, items) = self.from(depth);
         let mut condition = Vec::new();
-        if self.chance(0.5) {
+        if self.fault != Fault::CoalesceBinds && self.chance(0.5) {
             let key = self.key_condition(&items);
             condition.push(key);
         }
@@ -363,7 +365,8 @@ impl Writer<'_> {
             return (text, items);
         }
         if left_depth == 0 && right_depth == 0 && self.fault == Fault::None && self.chance(0.15) {
-            let key: Vec<&str> = left_items[0].columns[..left_items[0].key].iter().map(|(name, _)| name.as_str()).collect();
+            let key: Vec<&str> =
+                left_items[0].columns[..left_items[0].key].iter().map(|(name, _)| name.as_str()).collect();
             text.push(&Text::both(format!(" USING ({})", key.join(", "))));
             return (text, items);
         }
