@@ -101,3 +101,56 @@ fn unreadable(reason: String) -> Analysis {
         body: Body::Tokens { names: Vec::new(), reason },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::lexer::tests::sqlish;
+    use proptest::prelude::*;
+
+    fn made(text: &str, standard_conforming_strings: bool) -> Analysis {
+        analyse(text, &Context { search_path: Vec::new(), standard_conforming_strings }, &Schema::default())
+    }
+
+    fn reason(text: &str, standard: bool) -> String {
+        match made(text, standard).body {
+            Body::Tokens { reason, .. } => reason,
+            Body::Understood(_) => "understood".to_owned(),
+        }
+    }
+
+    #[test]
+    fn semicolons_around_a_statement_do_not_count_and_inside_they_do() {
+        assert_eq!(made(";; SELECT 1 ;", true).kind, Kind::Select);
+        assert_eq!(made(" ; ", true).kind, Kind::Empty);
+        assert_eq!(reason("SELECT 1; SELECT 2", true), "there is more than one statement in it");
+    }
+
+    #[test]
+    fn a_backslash_is_left_to_the_server_when_its_meaning_is_not_standard() {
+        assert_eq!(reason("SELECT 'a\\'", true), "understood");
+        assert!(reason("SELECT 'a\\b'", false).contains("backslash"));
+        assert_eq!(reason("SELECT E'a\\b'", false), "understood");
+    }
+
+    #[test]
+    fn what_has_no_tokens_could_be_anything() {
+        let got = made("SELECT 'a", true);
+        assert_eq!(got.kind, Kind::Unknown);
+        assert!(got.may_write && got.pin.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_an_analysis(text in sqlish(), standard in any::<bool>()) {
+            let got = made(&format!("SELECT {text}"), standard);
+            prop_assert!(got.may_write || got.kind != Kind::Unknown);
+            made(&text, standard);
+        }
+
+        #[test]
+        fn any_bytes_have_an_analysis(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            made(&String::from_utf8_lossy(&bytes), true);
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub fn lifted(
     literals: &mut Vec<Literal>,
 ) -> Result<(u128, u32), LexError> {
     literals.clear();
-    let mut hasher = start(key, context, 1);
+    let mut hasher = Buffered::new(start(key, context, 1));
     let mut lexer = Lexer::new(text, standard_strings)?;
     let mut places = Places::default();
     let mut hashed = 0;
@@ -67,7 +67,7 @@ pub fn lifted(
     }
     hasher.write(&text.as_bytes()[hashed..end.max(hashed)]);
     gap(&mut hasher, &text[end.max(hashed)..]);
-    Ok((hasher.finish128().as_u128(), first.unwrap_or(0)))
+    Ok((hasher.finish(), first.unwrap_or(0)))
 }
 
 fn start(key: FingerprintKey, context: u64, mode: u8) -> SipHasher13 {
@@ -78,8 +78,41 @@ fn start(key: FingerprintKey, context: u64, mode: u8) -> SipHasher13 {
     hasher
 }
 
+/// Collects short pieces, because the hasher takes a piece of any length in about the same time as one of 16 bytes.
+struct Buffered {
+    hasher: SipHasher13,
+    buffer: [u8; 256],
+    used: usize,
+}
+
+impl Buffered {
+    fn new(hasher: SipHasher13) -> Buffered {
+        Buffered { hasher, buffer: [0; 256], used: 0 }
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        if self.used + bytes.len() > self.buffer.len() {
+            self.hasher.write(&self.buffer[..self.used]);
+            self.used = 0;
+        }
+        match self.buffer.get_mut(self.used..self.used + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            None => self.hasher.write(bytes),
+        }
+    }
+
+    fn finish(mut self) -> u128 {
+        self.hasher.write(&self.buffer[..self.used]);
+        self.hasher.finish128().as_u128()
+    }
+}
+
 /// Comments before and behind a statement count only when they may be hints: drivers put trace ids there.
-fn gap(hasher: &mut SipHasher13, blanks: &str) {
+fn gap(hasher: &mut Buffered, blanks: &str) {
     if blanks.len() > 8 && hints::possible(blanks) {
         hasher.write(&[0, 0xff]);
         hasher.write(blanks.as_bytes());
@@ -145,7 +178,7 @@ struct Places {
 
 impl Places {
     /// Takes in a token; true when it is a literal in a place of the list.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, text: &str, token: &Token) -> bool {
         if !self.started {
             self.started = true;
@@ -173,30 +206,30 @@ impl Places {
 
     fn word(&mut self, word: &[u8], before: Before) {
         let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
-        self.before = match word.len() {
-            2 if is("in") => Before::List,
-            3 if is("any") => Before::List,
-            3 if is("and") => {
-                if before == Before::BetweenLow {
-                    Before::Open
-                } else {
-                    Before::Other
-                }
-            }
-            4 if is("like") => Before::Open,
-            5 if is("ilike") => Before::Open,
-            6 if is("values") => {
+        // Length and first letter leave at most one or two words to compare with.
+        self.before = match (word.len(), word[0] | 0x20) {
+            (2, b'i') if is("in") => Before::List,
+            (3, b'a') if is("any") => Before::List,
+            (3, b'a') if is("and") && before == Before::BetweenLow => Before::Open,
+            (3, b'a') if is("and") => Before::Other,
+            (4, b'l') if is("like") => Before::Open,
+            (5, b'i') if is("ilike") => Before::Open,
+            (7, b'b') if is("between") => Before::Between,
+            (6, b'v') if is("values") => {
                 self.no_list();
                 Before::Values
             }
-            7 if is("between") => Before::Between,
-            4 if is("with") => self.no_list(),
-            5 if is("table") => self.no_list(),
-            6 if is("select") => self.no_list(),
-            5 if is("limit") || is("order") || is("group") || is("fetch") => self.forbid(),
-            4 if is("over") => self.forbid(),
-            6 if is("offset") || is("window") => self.forbid(),
-            11 if is("tablesample") => self.forbid(),
+            (4, b'w') if is("with") => self.no_list(),
+            (5, b't') if is("table") => self.no_list(),
+            (6, b's') if is("select") => self.no_list(),
+            (5, b'l') if is("limit") => self.forbid(),
+            (5, b'o') if is("order") => self.forbid(),
+            (5, b'g') if is("group") => self.forbid(),
+            (5, b'f') if is("fetch") => self.forbid(),
+            (4, b'o') if is("over") => self.forbid(),
+            (6, b'o') if is("offset") => self.forbid(),
+            (6, b'w') if is("window") => self.forbid(),
+            (11, b't') if is("tablesample") => self.forbid(),
             _ => Before::Operand,
         };
     }

@@ -66,6 +66,10 @@ fn is_call(text: &str, tokens: &[Token], open: usize) -> bool {
             if word && is(name, "by") && ["order", "group", "partition"].iter().any(|word| is(before, word)) {
                 return false;
             }
+            // `WITH a AS NOT MATERIALIZED (`
+            if word && is(name, "materialized") && first >= 2 && tokens[first - 2].is_word(text, "as") {
+                return false;
+            }
             // Behind a plain identifier no expression begins: it is an alias with columns.
             names::keyword(before).is_some()
         }

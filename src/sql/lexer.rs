@@ -210,12 +210,13 @@ impl<'a> Lexer<'a> {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
+    #[inline(always)]
     fn token(&self, kind: TokenKind, start: usize) -> Token {
         Token { kind, start: start as u32, end: self.at as u32 }
     }
 
     /// The next token, or `None` at the end of the text.
-    #[inline]
+    #[inline(always)]
     pub fn next_token(&mut self) -> Result<Option<Token>, LexError> {
         self.skip_blanks()?;
         let Some(&byte) = self.bytes.get(self.at) else { return Ok(None) };
@@ -224,6 +225,7 @@ impl<'a> Lexer<'a> {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => self.word_or_prefix(byte, start)?,
             b'0'..=b'9' => self.number(start)?,
             b'\'' => self.string(LiteralKind::String, start, start, !self.standard_strings)?,
+            b',' | b'(' | b')' | b';' | b'[' | b']' => self.fixed(TokenKind::Punct, start, 1),
             b'"' => self.quoted(TokenKind::Quoted, start, start)?,
             b'$' => self.dollar(start)?,
             b'.' if self.peek(1).is_ascii_digit() => self.number(start)?,
@@ -236,24 +238,26 @@ impl<'a> Lexer<'a> {
         Ok(Some(token))
     }
 
+    #[inline(always)]
     fn fixed(&mut self, kind: TokenKind, start: usize, length: usize) -> Token {
         self.at = start + length;
         self.token(kind, start)
     }
 
     /// Skips blanks, `--` comments and nested `/* */` comments.
-    #[inline]
+    #[inline(always)]
     fn skip_blanks(&mut self) -> Result<(), LexError> {
         loop {
-            let byte = self.peek(0);
-            if is_space(byte) {
-                self.at += 1;
-            } else if byte == b'-' && self.peek(1) == b'-' {
-                self.skip_line();
-            } else if byte == b'/' && self.peek(1) == b'*' {
-                self.skip_block()?;
-            } else {
-                return Ok(());
+            let bytes = self.bytes;
+            let mut at = self.at;
+            while bytes.get(at).is_some_and(|&byte| is_space(byte)) {
+                at += 1;
+            }
+            self.at = at;
+            match bytes.get(at) {
+                Some(b'-') if self.peek(1) == b'-' => self.skip_line(),
+                Some(b'/') if self.peek(1) == b'*' => self.skip_block()?,
+                _ => return Ok(()),
             }
         }
     }
@@ -291,7 +295,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// An identifier, or one of the quotes that begin with a letter.
-    #[inline]
+    #[inline(always)]
     fn word_or_prefix(&mut self, byte: u8, start: usize) -> Result<Token, LexError> {
         match (byte, self.peek(1)) {
             (b'e' | b'E', b'\'') => return self.string(LiteralKind::EscapeString, start, start + 1, true),
@@ -312,11 +316,14 @@ impl<'a> Lexer<'a> {
         Ok(self.token(TokenKind::Word, start))
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_word(&mut self) {
-        while self.bytes.get(self.at).is_some_and(|&byte| is_ident_part(byte)) {
-            self.at += 1;
+        let bytes = self.bytes;
+        let mut at = self.at;
+        while bytes.get(at).is_some_and(|&byte| is_ident_part(byte)) {
+            at += 1;
         }
+        self.at = at;
     }
 
     /// A string whose opening quote stands at `quote`, with its continuations on following lines.
@@ -324,6 +331,9 @@ impl<'a> Lexer<'a> {
         self.at = quote + 1;
         self.continued = false;
         loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|&byte| matches!(byte, b'\'' | b'\\' | 0));
+            self.at += plain.unwrap_or(rest.len());
             match self.bytes.get(self.at) {
                 None => return Err(LexError::UnterminatedQuote(start)),
                 Some(0) => return Err(LexError::Impossible),
@@ -433,13 +443,28 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self, start: usize) -> Result<Token, LexError> {
-        let kind = self.number_kind(start)?;
+        let plain = self.plain_digits(start);
+        let kind = if plain { LiteralKind::Integer } else { self.number_kind(start)? };
         // `0x1F$` is junk though `$` begins no word: the longest match is that of `0` with the word `x1F$` behind it.
         let tail = || self.bytes[start..self.at].iter().rev().take_while(|byte| is_ident_part(**byte));
         if is_ident_start(self.peek(0)) || (self.peek(0) == b'$' && tail().any(|byte| is_ident_start(*byte))) {
             return Err(LexError::Junk(start));
         }
         Ok(self.token(TokenKind::Literal(kind), start))
+    }
+
+    /// Reads digits, if no other kind of number begins with them; else stays where it is.
+    fn plain_digits(&mut self, start: usize) -> bool {
+        let bytes = self.bytes;
+        let mut at = start;
+        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        let plain = at > start && !bytes.get(at).is_some_and(|&byte| byte == b'.' || is_ident_part(byte));
+        if plain {
+            self.at = at;
+        }
+        plain
     }
 
     fn number_kind(&mut self, start: usize) -> Result<LiteralKind, LexError> {

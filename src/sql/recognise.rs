@@ -980,6 +980,10 @@ mod tests {
             ),
             ("SELECT left(a, 1), coalesce(b, 2), a::numeric(1), b::vector(3), CAST(c AS vector(3)) FROM t", &["left"]),
             ("SELECT * FROM f(1) AS x (a int), LATERAL g(2) y", &["f", "g"]),
+            (
+                "WITH a AS NOT MATERIALIZED (SELECT 1), b AS MATERIALIZED (SELECT f(1)) SELECT NOT materialized(1)",
+                &["f", "materialized"],
+            ),
             ("SELECT pg_catalog.values(1), EXISTS (SELECT 1), a = ANY (b)", &["values"]),
             ("SELECT a || b(1), -c(2), ARRAY[d(3)] WHERE NOT e(4) LIMIT f(5)", &["b", "c", "d", "e", "f"]),
         ] {
