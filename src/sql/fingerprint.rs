@@ -105,7 +105,7 @@ impl Buffered {
         }
     }
 
-    fn finish(mut self) -> u128 {
+    fn finish(&mut self) -> u128 {
         self.hasher.write(&self.buffer[..self.used]);
         self.hasher.finish128().as_u128()
     }
@@ -182,8 +182,11 @@ impl Places {
     fn next(&mut self, text: &str, token: &Token) -> bool {
         if !self.started {
             self.started = true;
+            let word = &text.as_bytes()[token.range()];
+            // All four have six letters.
             self.open = token.kind == TokenKind::Word
-                && ["select", "insert", "update", "delete"].iter().any(|word| token.is_word(text, word));
+                && word.len() == 6
+                && [b"select", b"insert", b"update", b"delete"].iter().any(|known| word.eq_ignore_ascii_case(*known));
             return false;
         }
         if !self.open {
@@ -191,10 +194,10 @@ impl Places {
         }
         let before = std::mem::take(&mut self.before);
         match token.kind {
-            TokenKind::Word => self.word(token.text(text).as_bytes(), before),
+            TokenKind::Word => self.word(&text.as_bytes()[token.range()], before),
             TokenKind::Literal(kind) => return self.literal(kind, before),
             TokenKind::Quoted | TokenKind::UnicodeQuoted | TokenKind::Param => self.before = Before::Operand,
-            TokenKind::Operator => self.operator(token.text(text), before),
+            TokenKind::Operator => self.operator(&text.as_bytes()[token.range()], before),
             TokenKind::Punct => self.punct(text.as_bytes()[token.start as usize], before),
         }
         false
@@ -259,10 +262,10 @@ impl Places {
         }
     }
 
-    fn operator(&mut self, operator: &str, before: Before) {
+    fn operator(&mut self, operator: &[u8], before: Before) {
         self.before = match operator {
-            "=" | "<>" | "!=" | "<" | "<=" | ">" | ">=" => Before::Open,
-            "+" | "-" => match before {
+            b"=" | b"<>" | b"!=" | b"<" | b"<=" | b">" | b">=" => Before::Open,
+            b"+" | b"-" => match before {
                 Before::Open => Before::Signed,
                 Before::Between => Before::BetweenSigned,
                 Before::Operand | Before::RowEnd | Before::BetweenLow => Before::Arithmetic,
@@ -270,7 +273,7 @@ impl Places {
                 Before::Arithmetic => Before::Arithmetic,
                 _ => Before::Other,
             },
-            "*" | "/" if before == Before::Operand => Before::Arithmetic,
+            b"*" | b"/" if before == Before::Operand => Before::Arithmetic,
             _ => Before::Other,
         };
     }
