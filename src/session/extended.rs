@@ -160,7 +160,7 @@ impl Session {
             self.answer(&bytes);
             return Ok(Ok(()));
         }
-        if let Some(refused) = self.refused_behind_setting() {
+        if let Some(refused) = self.refused_behind_setting().or_else(|| self.lost_sequence_state(&statement.analysis)) {
             return Ok(Err(refused));
         }
         let text = match statement.text() {

@@ -55,13 +55,42 @@ impl Session {
         Box::new(refusal.diagnostic())
     }
 
-    /// Keeps the servers of this session from now on, if `analysis` leaves something on its server.
+    /// Keeps the servers of this session from now on, if `analysis` leaves something on its server. If it only may, its
+    /// server is cleaned before another session has it.
     pub(super) fn pin_for(&mut self, analysis: &Analysis) -> Option<PinnedBy> {
-        let pin = analysis.pin.as_ref()?;
+        let Some(pin) = analysis.pin.as_ref() else {
+            return self.may_leave_state(analysis).then_some(PinnedBy { stains: false });
+        };
         if !self.state.pinned && only_cleans(&analysis.kind) {
             return None;
         }
         Some(self.pin_by(pin))
+    }
+
+    /// Whether it calls a function that can do anything, set_config and advisory locks included: a volatile one that is
+    /// neither built in nor an extension's C.
+    pub(super) fn may_leave_state(&self, analysis: &Analysis) -> bool {
+        if analysis.functions.is_empty() {
+            return false;
+        }
+        let schema = self.database.schema.load();
+        analysis.functions.iter().filter_map(|name| schema.functions.get(name)).any(|function| {
+            !function.builtin && !function.in_c && function.volatility == crate::sql::schema::Volatility::Volatile
+        })
+    }
+
+    /// The sequences' state of a session (`lastval`, `currval`) lives on the server that advanced them. Without a pin only
+    /// a server that this unit or block has written on can be that one.
+    pub(super) fn lost_sequence_state(&self, analysis: &Analysis) -> Option<Refused> {
+        let asks = analysis.functions.iter().any(|name| name == "lastval" || name == "currval");
+        if !asks || self.state.pinned || self.user.session_mode || self.held.iter().any(|held| held.wrote) {
+            return None;
+        }
+        Some(self.refused(&Refusal::unsupported(
+            "lastval and currval are not known here",
+            "The statement that advanced the sequence may have run on another server connection.",
+            "Use RETURNING, or ask in the transaction of the INSERT, or give the user \"pool_mode\" = \"session\".",
+        )))
     }
 
     /// Keeps the servers of this session from now on, because of `pin`.

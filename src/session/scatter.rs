@@ -57,7 +57,8 @@ impl Session {
                 Query::Rewritten(text) => text,
             };
             let Some(index) = self.held_at(*place) else { return Ok(Ok(())) };
-            self.note_use(index, access, None);
+            let left = self.pin_for(analysis);
+            self.note_use(index, access, left);
             let seq = self.unit.seq;
             let held = &mut self.held[index];
             held.conn().unnamed = None;
@@ -184,7 +185,8 @@ impl Session {
         let portal = String::from_utf8_lossy(bind.portal).into_owned();
         for (number, place) in places.iter().enumerate() {
             let Some(index) = self.held_at(*place) else { return Ok(Ok(())) };
-            self.note_use(index, access, None);
+            let left = self.pin_for(&statement.analysis);
+            self.note_use(index, access, left);
             if number == 0 {
                 self.emit_deferred(index);
             }

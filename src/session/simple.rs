@@ -102,6 +102,9 @@ impl Session {
         if let Some(outcome) = self.control(&analysis, statement).await? {
             return Ok(outcome);
         }
+        if let Some(refused) = self.lost_sequence_state(&analysis) {
+            return Ok(Err(refused));
+        }
         let literals = std::mem::take(&mut self.literals);
         let values =
             Values { text: statement, literals: &literals, params: None, param_types: &[], utf8: self.state.utf8 };
@@ -193,7 +196,7 @@ impl Session {
                 (Ok(Some(_)), Some(_)) => return Ok(Err(Box::new(several_shards()))),
             }
             self.note_effects(&analysis, statement);
-            if analysis.pin.is_some() {
+            if analysis.pin.is_some() || self.may_leave_state(&analysis) {
                 pins.push(analysis);
             }
         }

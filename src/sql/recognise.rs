@@ -575,6 +575,15 @@ fn may_write(text: &str, tokens: &[Token], kind: &Kind) -> bool {
     })
 }
 
+/// An UPDATE of `pg_settings`, alone or in a WITH, is rewritten to calls of `set_config`.
+fn updates_settings(text: &str, tokens: &[Token]) -> Option<Pin> {
+    let named = |token: &Token, name: &str| {
+        token.is_word(text, name) || (token.kind == TokenKind::Quoted && token.text(text).trim_matches('"') == name)
+    };
+    let found = |name: &str| tokens.iter().any(|token| named(token, name));
+    (found("update") && found("pg_settings")).then_some(Pin::Setting { custom: true })
+}
+
 /// What the statement leaves on its server. The default is [`Pin::Other`]; each kind that leaves nothing says why.
 fn pin(mut cursor: Cursor<'_>, kind: &Kind, called: &[String]) -> Option<Pin> {
     let (text, tokens) = (cursor.text(), cursor.rest());
@@ -582,8 +591,8 @@ fn pin(mut cursor: Cursor<'_>, kind: &Kind, called: &[String]) -> Option<Pin> {
     match kind {
         Kind::Empty => None,
         // A temporary table made by SELECT … INTO; else only what its functions leave.
-        Kind::Select => temporary_into(cursor).or_else(calls),
-        Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge => calls(),
+        Kind::Select => temporary_into(cursor).or_else(|| updates_settings(text, tokens)).or_else(calls),
+        Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge => updates_settings(text, tokens).or_else(calls),
         // Transactions end with the unit, and a prepared one is no longer the session's.
         Kind::Begin(_) | Kind::Commit { .. } | Kind::Rollback { .. } => None,
         Kind::Savepoint(_) | Kind::Release(_) | Kind::RollbackTo(_) | Kind::TwoPhase => None,
@@ -701,6 +710,19 @@ mod tests {
         let set = Set { name: name.to_owned(), local, value: value.map(str::to_owned), reset };
         let pin = (!local).then_some(Pin::Setting { custom: name.contains('.') });
         check(text, Kind::Set(set), pin);
+    }
+
+    #[test]
+    fn an_update_of_the_settings_is_a_setting() {
+        let custom = Some(Pin::Setting { custom: true });
+        for text in [
+            "UPDATE pg_settings SET setting = '1'",
+            "update pg_catalog.\"pg_settings\" set setting = '1'",
+            "WITH w AS (UPDATE pg_settings SET setting = '1' RETURNING 1) SELECT 1",
+        ] {
+            assert_eq!(read(text).pin, custom, "{text}");
+        }
+        assert_eq!(read("SELECT * FROM pg_settings").pin, None);
     }
 
     fn unknown(text: &str) {
