@@ -10,6 +10,7 @@ mod cluster;
 mod commands;
 mod console;
 mod hash;
+mod isolation;
 mod schema;
 mod superset;
 mod topology;
