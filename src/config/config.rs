@@ -114,8 +114,6 @@ pub struct Limits {
     pub startup_timeout: Duration,
     /// The longest Query, Parse or Bind that is held whole. 64 MiB.
     pub message_bytes: usize,
-    /// The longest text that is parsed for routing. 1 MiB.
-    pub statement_bytes: usize,
     /// Prepared statements per client. 10,000.
     pub prepared_per_client: usize,
     /// Prepared statements per server connection; the least recently used is closed. 500.
@@ -124,7 +122,7 @@ pub struct Limits {
     pub plan_cache_entries: usize,
     /// Bytes of the plan cache, per database. 32 MiB.
     pub plan_cache_bytes: usize,
-    /// Bytes buffered per direction of a connection. 16 KiB.
+    /// Bytes buffered per direction of a connection. 64 KiB.
     pub buffer_bytes: usize,
     /// How long a statement waits for a shard without a primary. 30 s.
     pub failover_wait: Duration,

@@ -102,7 +102,6 @@ impl Out {
             connect_timeout,
             startup_timeout,
             message_bytes,
-            statement_bytes,
             prepared_per_client,
             prepared_per_server,
             plan_cache_entries,
@@ -121,12 +120,9 @@ impl Out {
         ] {
             self.text(format!("limits.{key}"), count.to_string());
         }
-        for (key, bytes) in [
-            ("message_bytes", message_bytes),
-            ("statement_bytes", statement_bytes),
-            ("plan_cache_bytes", plan_cache_bytes),
-            ("buffer_bytes", buffer_bytes),
-        ] {
+        for (key, bytes) in
+            [("message_bytes", message_bytes), ("plan_cache_bytes", plan_cache_bytes), ("buffer_bytes", buffer_bytes)]
+        {
             let bytes = u64::try_from(*bytes).unwrap_or(u64::MAX);
             self.text(format!("limits.{key}"), quoted(&size_text(bytes)));
         }

@@ -6,10 +6,6 @@ use std::task::{Context, Poll};
 use super::Session;
 use super::unit::{Break, Flow};
 
-/// A buffer that holds this much is full: its source is not read until it has drained. That is all the back-pressure
-/// there is, and all that is needed.
-pub const FULL: usize = 64 << 10;
-
 /// A server's buffer may grow to this while a message that must be looked at whole is on its way (an error).
 const SERVER_FULL: usize = 2 << 20;
 
@@ -59,7 +55,7 @@ impl Session {
         for index in 0..self.held.len() {
             self.poll_server(cx, index, reading, &mut moved);
         }
-        if from_client && self.client.inbuf.len() < FULL.max(self.need_bytes) {
+        if from_client && self.client.inbuf.len() < self.full.max(self.need_bytes) {
             match self.client.poll_read(cx) {
                 Poll::Ready(Ok(0)) => {
                     moved.client_closed = true;
@@ -74,7 +70,7 @@ impl Session {
     }
 
     fn poll_server(&mut self, cx: &mut Context<'_>, index: usize, reading: Reading, moved: &mut Moved) {
-        let client_full = self.client.outbuf.len() >= FULL;
+        let client_full = self.client.outbuf.len() >= self.full;
         let conn = self.held[index].conn();
         while !conn.outbuf.is_empty() {
             match conn.poll_write(cx) {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::client::Client;
 use super::facts::Marks;
 use super::greeting::Greeting;
-use super::io::{FULL, Reading};
+use super::io::Reading;
 use super::prepared::Names;
 use super::replies::{self, Stopped};
 use super::state::State;
@@ -59,6 +59,9 @@ pub struct Session {
     /// Bytes that must be in the client's buffer before a frame can be taken.
     pub(super) need_bytes: usize,
     pub(super) literals: Vec<Literal>,
+    /// A buffer that holds this many bytes is full: its source is not read until it has drained. That is all the
+    /// back-pressure there is, and all that is needed.
+    pub(super) full: usize,
 }
 
 impl Session {
@@ -72,6 +75,7 @@ impl Session {
         cancel: CancelGuard,
         registration: Registration,
     ) -> Session {
+        let full = database.settings.load().limits.buffer_bytes;
         let state = State::new(greeting.params.clone(), greeting.search_path.clone());
         Session {
             client,
@@ -92,6 +96,7 @@ impl Session {
             passing: 0,
             need_bytes: 0,
             literals: Vec::new(),
+            full,
         }
     }
 
@@ -181,7 +186,7 @@ impl Session {
     /// A pipeline is begun when its Sync or Flush is at hand (or it is long): a client that stops half way through its
     /// messages then holds no server.
     fn is_worth_starting(&self, buf: &[u8]) -> bool {
-        if self.unit.open || buf.len() >= FULL / 4 {
+        if self.unit.open || buf.len() >= self.full / 4 {
             return true;
         }
         let mut rest = buf;
@@ -317,9 +322,10 @@ impl Session {
 
     /// Takes replies of one server in until nothing is at hand or COPY data is wanted.
     pub(super) fn collect(&mut self, index: usize) -> Flow<Stopped> {
+        let full = self.full;
         loop {
             let held = &mut self.held[index];
-            match replies::relay(held, &mut self.client.outbuf, FULL) {
+            match replies::relay(held, &mut self.client.outbuf, full) {
                 Ok(Stopped::Error { code, fatal }) => {
                     if self.may_rerun() && self.is_about_server(index, code, fatal) {
                         return Err(Break::Rerun);

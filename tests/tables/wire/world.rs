@@ -161,7 +161,6 @@ fn limits() -> Limits {
         connect_timeout: LIMIT,
         startup_timeout: LIMIT,
         message_bytes: 1 << 20,
-        statement_bytes: 1 << 20,
         prepared_per_client: 100,
         prepared_per_server: 100,
         plan_cache_entries: 100,
