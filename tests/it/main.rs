@@ -9,6 +9,7 @@ mod check;
 mod cluster;
 mod commands;
 mod console;
+mod demo;
 mod hash;
 mod isolation;
 mod schema;

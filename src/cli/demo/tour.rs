@@ -226,7 +226,7 @@ impl Tour<'_> {
     async fn until_node(&self, console: &mut Client, replica: &Node, state: &str, up: bool) -> Result<(), DemoError> {
         let port = replica.port().to_string();
         until(console, "SHOW NODES", &format!("{} {state} in SHOW NODES", replica.name()), |table| {
-            let seen = table.value(table.row_of(&port)?, "state")?;
+            let seen = table.value(table.row_of(&port)?, "health")?;
             ((seen == "up") == up).then(|| format!("SHOW NODES: {} is {seen}", replica.name()))
         })
         .await

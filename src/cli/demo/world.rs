@@ -37,9 +37,8 @@ impl World {
             pg_bin: args.pg_bin.clone(),
             ..Spec::new(usize::from(args.shards), usize::from(args.replicas))
         };
-        let (port, http) = (port(args.port, 6432)?, port(args.http, 6433)?);
         let began = Instant::now();
-        println!("starting the catalog and {} shards with {} replicas each", args.shards, args.replicas);
+        println!("starting a catalog and {} shards, replicas of each: {}", args.shards, args.replicas);
         let cluster = Cluster::start(&spec)?;
         if args.keep {
             cluster.keep()?;
@@ -58,7 +57,7 @@ impl World {
             catalog.sql("postgres", "CREATE ROLE pgweave LOGIN PASSWORD 'pgweave'")?;
             catalog.sql("postgres", "CREATE DATABASE pgweave OWNER pgweave")?;
         }
-        let proxy = Proxy::start(&cluster, port, http)?;
+        let (proxy, port, http) = Proxy::start(&cluster, args)?;
         println!("the proxy is ready on 127.0.0.1:{port}");
         Ok(World { port, http, keep: args.keep, proxy, cluster })
     }
@@ -114,12 +113,29 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start(cluster: &Cluster, port: u16, http: u16) -> Result<Proxy, DemoError> {
+    /// Runs `init` and `serve`. Between our look at a port and the proxy's use of it somebody else may take it: then another
+    /// one is tried, unless it was asked for.
+    fn start(cluster: &Cluster, args: &DemoArgs) -> Result<(Proxy, u16, u16), DemoError> {
+        let mut tries = 0;
+        loop {
+            let (port, http) = (port(args.port, 6432)?, port(args.http, 6433)?);
+            match Proxy::start_on(cluster, port, http) {
+                Err(DemoError::Proxy { log, .. }) if log.contains("cannot listen") && tries < 5 => tries += 1,
+                result => return result.map(|proxy| (proxy, port, http)),
+            }
+        }
+    }
+
+    fn start_on(cluster: &Cluster, port: u16, http: u16) -> Result<Proxy, DemoError> {
         let dir = cluster.dir();
         let config = dir.join("pgweave.toml");
         std::fs::write(&config, configuration(cluster, port, http))
             .map_err(DemoError::io("write the configuration"))?;
         let log = dir.join("proxy.log");
+        // Of a try before this one.
+        if log.exists() {
+            std::fs::remove_file(&log).map_err(DemoError::io("remove the proxy's log"))?;
+        }
         if cluster.catalog.is_some() {
             let status = command("init", &config, &log)?.status().map_err(DemoError::io("run pgweave init"))?;
             if !status.success() {
