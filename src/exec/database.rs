@@ -1,7 +1,7 @@
 //! What all sessions of one database share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -52,6 +52,8 @@ pub struct DatabaseSettings {
 /// Texts a replica refused as writes, by hash: they go to the primary from then on. Bounded; emptied when full.
 #[derive(Debug, Default)]
 pub struct Learned {
+    /// Whether there is any, so that nobody takes the lock where there is none.
+    any: AtomicBool,
     texts: Mutex<std::collections::HashSet<u64>>,
 }
 
@@ -66,12 +68,34 @@ impl Learned {
             texts.clear();
         }
         texts.insert(text);
+        self.any.store(true, Ordering::Relaxed);
     }
 
     /// Whether a text was remembered. (Usually there is none at all.)
     pub fn contains(&self, text: u64) -> bool {
-        let texts = self.texts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        !texts.is_empty() && texts.contains(&text)
+        self.any.load(Ordering::Relaxed)
+            && self.texts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(&text)
+    }
+}
+
+/// The pools that one session has used: looked up once, not for each statement.
+#[derive(Default)]
+pub struct KnownPools {
+    known: Vec<(NodeId, Arc<Pool>)>,
+}
+
+impl KnownPools {
+    /// The pool of a node for the session's role. `None` when the node is gone from the configuration.
+    pub fn pool(&mut self, database: &Database, node: NodeId, login: &Login) -> Option<Arc<Pool>> {
+        if let Some(at) = self.known.iter().position(|(known, _)| *known == node) {
+            if !self.known[at].1.is_retired() {
+                return Some(self.known[at].1.clone());
+            }
+            self.known.swap_remove(at);
+        }
+        let pool = database.pool(node, login)?;
+        self.known.push((node, pool.clone()));
+        Some(pool)
     }
 }
 

@@ -9,6 +9,6 @@ pub mod database;
 pub mod held;
 pub mod take;
 
-pub use database::{Database, DatabaseSettings, NodeAccess};
+pub use database::{Database, DatabaseSettings, KnownPools, NodeAccess};
 pub use held::{Expected, Fate, Held, Reply};
 pub use take::{TakeError, Wish};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Database, Held};
+use super::{Database, Held, KnownPools};
 use crate::map::{NodeId, ShardId};
 use crate::pool::{CheckoutError, Login, Priority};
 use crate::topology::{Need, NoNode, Preference};
@@ -73,6 +73,27 @@ impl Report for TakeError {
     }
 }
 
+/// Takes a server for `wish` if one is at rest at the node that is chosen.
+pub fn try_take(database: &Database, login: &Login, wish: Wish, pools: &mut KnownPools) -> Option<Held> {
+    let (node, primary) = choose(database, wish).ok()?;
+    let checkout = pools.pool(database, node, login)?.try_checkout()?;
+    Some(Held::new(wish.shard, node, primary, checkout))
+}
+
+/// The node for `wish`, and whether it is the shard's primary.
+fn choose(database: &Database, wish: Wish) -> Result<(NodeId, bool), NoNode> {
+    let snapshot = database.topology.snapshot();
+    let settings = database.settings.load();
+    let preference = Preference {
+        balancing: settings.balancing,
+        read_from_primary: settings.read_from_primary,
+        sticky: wish.sticky,
+        seed: database.next_turn(),
+    };
+    let node = snapshot.choose(wish.shard, wish.need, &preference, |node| node.in_use())?;
+    Ok((node, snapshot.primary(wish.shard) == Some(node)))
+}
+
 /// Takes a server for `wish` as the role of `login`. While the shard has no primary, or the chosen node refuses, it waits for
 /// the topology to change, up to `failover_wait`.
 ///
@@ -86,18 +107,7 @@ pub async fn take(database: &Database, login: &Login, wish: Wish) -> Result<Held
     loop {
         // Subscribed before the snapshot is looked at, so that no change falls between.
         let mut changed = database.topology.changed();
-        let preference = Preference {
-            balancing: settings.balancing,
-            read_from_primary: settings.read_from_primary,
-            sticky: wish.sticky,
-            seed: database.next_turn(),
-        };
-        let chosen = {
-            let snapshot = database.topology.snapshot();
-            let chosen = snapshot.choose(wish.shard, wish.need, &preference, |node| node.in_use());
-            chosen.map(|node| (node, snapshot.primary(wish.shard) == Some(node)))
-        };
-        let failed = match chosen {
+        let failed = match choose(database, wish) {
             Ok((node, primary)) => match checkout(database, login, node, wish.priority).await {
                 Ok(Some(checkout)) => return Ok(Held::new(wish.shard, node, primary, checkout)),
                 Ok(None) => TakeError::NoNode {

@@ -1,7 +1,7 @@
 //! The servers of one node for one database and one role: a hard cap, fair waiting with a deadline, and a verdict at the end.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -163,6 +163,7 @@ pub struct Pool {
     login: Login,
     settings: PoolSettings,
     in_use: Arc<AtomicUsize>,
+    retired: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -175,7 +176,15 @@ impl Pool {
         settings: PoolSettings,
         in_use: Arc<AtomicUsize>,
     ) -> Arc<Pool> {
-        Arc::new(Pool { key, endpoint, login, settings, in_use, inner: Mutex::default() })
+        Arc::new(Pool {
+            key,
+            endpoint,
+            login,
+            settings,
+            in_use,
+            retired: AtomicBool::new(false),
+            inner: Mutex::default(),
+        })
     }
 
     /// What it is the pool of.
@@ -193,6 +202,28 @@ impl Pool {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Whether it was taken out of service: nobody should take servers of it any more.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Takes a server that is at rest. While anybody waits there is none: what comes back goes to the waiters.
+    pub fn try_checkout(self: &Arc<Pool>) -> Option<Checkout> {
+        let conn = self.pop_idle(&mut self.lock())?;
+        Some(self.wrap(conn))
+    }
+
+    fn pop_idle(&self, inner: &mut Inner) -> Option<Box<ServerConn>> {
+        while let Some(mut conn) = inner.idle.pop() {
+            if conn.created.elapsed() < self.settings.lifetime && conn.is_fresh() {
+                self.hand_out(inner, &conn);
+                return Some(conn);
+            }
+            inner.open -= 1;
+        }
+        None
+    }
+
     /// Takes a server: one at rest, a new one below the cap, or the next that comes free.
     ///
     /// Cancel safe: a server delivered to a waiter that is gone goes to the next one.
@@ -202,13 +233,10 @@ impl Pool {
     pub async fn checkout(self: &Arc<Pool>, priority: Priority) -> Result<Checkout, CheckoutError> {
         let receive = {
             let mut inner = self.lock();
-            while let Some(mut conn) = inner.idle.pop() {
-                if conn.created.elapsed() < self.settings.lifetime && conn.is_fresh() {
-                    self.hand_out(&mut inner, &conn);
-                    drop(inner);
-                    return Ok(self.wrap(conn));
-                }
-                inner.open -= 1;
+            // Under the same lock as the waiter is queued: a server that came to rest between the two would wake nobody.
+            if let Some(conn) = self.pop_idle(&mut inner) {
+                drop(inner);
+                return Ok(self.wrap(conn));
             }
             if inner.waiting() >= self.settings.waiters {
                 return Err(CheckoutError::TooManyWaiters { pool: self.key.to_string(), waiters: inner.waiting() });
@@ -368,6 +396,7 @@ impl Pool {
 
     /// Takes the pool out of service: idle servers are closed, those in use when they come back.
     pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
         inner.closed = true;
         let gone = std::mem::take(&mut inner.idle);

@@ -243,23 +243,13 @@ impl Session {
 
     /// Takes a server from a pool, unless the client cancels or leaves meanwhile.
     pub(super) async fn take(&mut self, wish: Wish) -> Flow<Result<usize, Refused>> {
-        let started = std::time::Instant::now();
-        self.registration.info.set_state(ClientState::Waiting);
-        let database = self.database.clone();
-        let slot = self.cancel.slot.clone();
-        let taken = {
-            let taking = slot.unless_cancelled(take::take(&database, &self.user.login, wish));
-            taking.await
-        };
-        self.registration.info.set_state(ClientState::Active);
-        self.database.stats.wait_us.add(started.elapsed().as_micros() as u64);
-        let held = match taken {
-            None => return Ok(Err(Box::new(take::TakeError::Cancelled.diagnostic()))),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "no server for a statement");
-                return Ok(Err(Box::new(error.diagnostic())));
-            }
-            Some(Ok(held)) => held,
+        let at_rest = take::try_take(&self.database, &self.user.login, wish, &mut self.pools);
+        let held = match at_rest {
+            Some(held) => held,
+            None => match Box::pin(self.wait_for_server(wish)).await {
+                Ok(held) => held,
+                Err(refused) => return Ok(Err(refused)),
+            },
         };
         let identity = &held.peek().identity;
         self.cancel.slot.begin(CancelTarget {
@@ -273,6 +263,24 @@ impl Session {
         let at = self.held.partition_point(|known| (known.shard, known.primary) < (held.shard, held.primary));
         self.held.insert(at, held);
         Ok(Ok(at))
+    }
+
+    async fn wait_for_server(&mut self, wish: Wish) -> Result<Held, Refused> {
+        let started = std::time::Instant::now();
+        self.registration.info.set_state(ClientState::Waiting);
+        let database = self.database.clone();
+        let slot = self.cancel.slot.clone();
+        let taken = slot.unless_cancelled(take::take(&database, &self.user.login, wish)).await;
+        self.registration.info.set_state(ClientState::Active);
+        self.database.stats.wait_us.add(started.elapsed().as_micros() as u64);
+        match taken {
+            None => Err(Box::new(take::TakeError::Cancelled.diagnostic())),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "no server for a statement");
+                Err(Box::new(error.diagnostic()))
+            }
+            Some(Ok(held)) => Ok(held),
+        }
     }
 
     fn stick(&mut self, shard: ShardId, held: &Held) {

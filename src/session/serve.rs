@@ -15,7 +15,7 @@ use super::replies::{self, Stopped};
 use super::state::State;
 use super::tx::Tx;
 use super::unit::{Break, Effect, Flow, TRIES, Unit};
-use crate::exec::{Database, Held};
+use crate::exec::{Database, Held, KnownPools};
 use crate::map::{NodeId, ShardId};
 use crate::pool::cancel::CancelGuard;
 use crate::pool::{Login, Settings, StatementId};
@@ -59,6 +59,7 @@ pub struct Session {
     /// Bytes that must be in the client's buffer before a frame can be taken.
     pub(super) need_bytes: usize,
     pub(super) literals: Vec<Literal>,
+    pub(super) pools: KnownPools,
     /// A buffer that holds this many bytes is full: its source is not read until it has drained. That is all the
     /// back-pressure there is, and all that is needed.
     pub(super) full: usize,
@@ -96,6 +97,7 @@ impl Session {
             passing: 0,
             need_bytes: 0,
             literals: Vec::new(),
+            pools: KnownPools::default(),
             full,
         }
     }
