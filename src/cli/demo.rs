@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::cluster::ClusterError;
 
 use self::workload::Workload;
-use self::world::World;
+use self::world::{Ended, World};
 
 /// A whole cluster on this machine, from the PostgreSQL binaries found here, with sample data
 ///
@@ -127,8 +127,10 @@ async fn stay(args: &DemoArgs) -> Result<(), DemoError> {
     let world = World::start(args)?;
     data::fill(&world).await?;
     let workload = Workload::start(&world).await?;
+    // Before it says that Ctrl-C ends it.
+    let ended = Ended::listen()?;
     println!("{}", invitation(&world));
-    world.watch().await?;
+    world.watch(ended).await?;
     println!("stopping");
     let done = workload.stop().await;
     println!(

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::cluster::{APP_PASSWORD, APP_USER, Cluster, Node, Spec};
 
 use super::{DemoArgs, DemoError, data};
@@ -62,19 +64,16 @@ impl World {
         Ok(World { port, http, keep: args.keep, proxy, cluster })
     }
 
-    /// Returns at Ctrl-C or SIGTERM.
+    /// Returns when `ended` does.
     ///
     /// # Errors
     /// [`DemoError::Proxy`] when the proxy ends before.
-    pub async fn watch(&self) -> Result<(), DemoError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(DemoError::io("wait for Ctrl-C"))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(DemoError::io("wait for SIGTERM"))?;
+    pub async fn watch(&self, mut ended: Ended) -> Result<(), DemoError> {
         let mut look = tokio::time::interval(Duration::from_millis(200));
         loop {
             tokio::select! {
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
+                _ = ended.interrupt.recv() => return Ok(()),
+                _ = ended.terminate.recv() => return Ok(()),
                 _ = look.tick() => {
                     if !Path::new(&format!("/proc/{}/exe", self.proxy.child.id())).exists() {
                         return Err(self.proxy.error("the proxy ended".to_owned()));
@@ -103,6 +102,21 @@ impl World {
     pub fn ask_primaries(&self, sql: &str) -> Result<Vec<(&str, String)>, DemoError> {
         let shards = self.cluster.shards.iter();
         shards.map(|shard| Ok((shard.name.as_str(), shard.primary.sql(data::DATABASE, sql)?))).collect()
+    }
+}
+
+/// Ctrl-C and SIGTERM, from the moment this is made: until then they end the process, and the cluster's guard cleans up.
+pub(super) struct Ended {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ended {
+    /// Begins to listen.
+    pub fn listen() -> Result<Ended, DemoError> {
+        let interrupt = signal(SignalKind::interrupt()).map_err(DemoError::io("wait for Ctrl-C"))?;
+        let terminate = signal(SignalKind::terminate()).map_err(DemoError::io("wait for SIGTERM"))?;
+        Ok(Ended { interrupt, terminate })
     }
 }
 
