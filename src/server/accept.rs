@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{CONSOLE, Proxy};
 use crate::config::PoolMode;
-use crate::pool::{Login, Settings};
+use crate::pool::Login;
 use crate::session::{self, Accepted, Authenticated, Client, Session, SessionUser};
 use crate::wire::{Diagnostic, SqlState, backend};
 
@@ -135,17 +135,12 @@ async fn greet(proxy: &Arc<Proxy>, client: Authenticated, addr: String) -> Optio
     let registration = proxy.clients.register(&client.user, &client.database, addr, tls, &application);
     let cancel = proxy.cancels.register(rand::random());
     let mut end = Client::new(client.stream, client.leftover);
-    for (name, value) in &greeting.params {
+    for (name, value) in greeting.params.iter() {
         backend::parameter_status(&mut end.outbuf, name, value);
     }
     backend::backend_key_data(&mut end.outbuf, cancel.slot.process_id(), cancel.slot.secret());
     backend::ready_for_query(&mut end.outbuf, b'I');
-    Some(Session::new(end, served.database.clone(), user, shared(settings), &greeting, cancel, registration))
-}
-
-/// Sessions without settings share one value, so that servers between them need no comparison.
-fn shared(settings: Arc<Settings>) -> Arc<Settings> {
-    settings
+    Some(Session::new(end, served.database.clone(), user, &greeting, cancel, registration))
 }
 
 fn session_user(proxy: &Arc<Proxy>, database: &crate::exec::Database, name: &str) -> SessionUser {

@@ -22,8 +22,11 @@ const KINDS: usize = 1024;
 /// What a client of one kind is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
+    /// The settings it is for: one value for all sessions of the kind, so that a server between two of them is known at a
+    /// glance to need no change.
+    pub settings: Arc<Settings>,
     /// ParameterStatus, by name.
-    pub params: Vec<(String, String)>,
+    pub params: Arc<Vec<(String, String)>>,
     /// The schemas that unqualified names are looked up in.
     pub search_path: Vec<String>,
 }
@@ -90,7 +93,8 @@ async fn ask(database: &Database, login: &Login, settings: &Arc<Settings>) -> Re
     let limit = database.settings.load().limits.connect_timeout;
     match tokio::time::timeout(limit, asked).await.unwrap_or(Err(ServerError::Timeout)) {
         Ok(rows) => {
-            let greeting = Greeting { params: conn.params.clone(), search_path: read_search_path(&rows) };
+            let params = Arc::new(conn.params.clone());
+            let greeting = Greeting { settings: settings.clone(), params, search_path: read_search_path(&rows) };
             checkout.finish(Verdict::Clean);
             Ok(greeting)
         }

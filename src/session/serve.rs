@@ -71,7 +71,6 @@ impl Session {
         client: Client,
         database: Arc<Database>,
         user: Arc<SessionUser>,
-        settings: Arc<Settings>,
         greeting: &Greeting,
         cancel: CancelGuard,
         registration: Registration,
@@ -82,7 +81,7 @@ impl Session {
             client,
             database,
             user,
-            settings,
+            settings: greeting.settings.clone(),
             cancel,
             registration,
             held: Vec::new(),
@@ -605,14 +604,11 @@ impl Session {
         let mut changed = false;
         for name in super::state::FOLLOWED {
             let Some(value) = conn.param(name) else { continue };
-            match self.state.reported.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) if known == value => {}
-                Some((_, known)) => {
-                    backend::parameter_status(&mut self.client.outbuf, name, value);
-                    *known = value.to_owned();
-                    changed = true;
-                }
-                None => {}
+            let Some(at) = self.state.reported.iter().position(|(known, _)| known == name) else { continue };
+            if self.state.reported[at].1 != value {
+                backend::parameter_status(&mut self.client.outbuf, name, value);
+                Arc::make_mut(&mut self.state.reported)[at].1 = value.to_owned();
+                changed = true;
             }
         }
         if changed {

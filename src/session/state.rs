@@ -44,14 +44,14 @@ pub struct State {
     /// The hash of all that an analysis depends on but the text and the schema.
     pub context_key: u64,
     /// What the client was last told of its parameters.
-    pub reported: Vec<(String, String)>,
+    pub reported: Arc<Vec<(String, String)>>,
     /// The server and the version of its parameters that `reported` was last compared with.
     pub compared: (u64, u64),
 }
 
 impl State {
     /// The state of a new session that was told `reported` and whose search path resolves to `search_path`.
-    pub fn new(reported: Vec<(String, String)>, search_path: Vec<String>) -> State {
+    pub fn new(reported: Arc<Vec<(String, String)>>, search_path: Vec<String>) -> State {
         let mut state = State {
             pinned: false,
             log: Vec::new(),
@@ -95,10 +95,10 @@ mod tests {
     fn the_context_follows_the_parameters() {
         let told = |encoding: &str, strings: &str| {
             State::new(
-                vec![
+                Arc::new(vec![
                     ("client_encoding".into(), encoding.into()),
                     ("standard_conforming_strings".into(), strings.into()),
-                ],
+                ]),
                 vec!["public".into()],
             )
         };

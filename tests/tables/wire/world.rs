@@ -12,7 +12,7 @@ use pgweave::exec::database::Learned;
 use pgweave::exec::{Database, DatabaseSettings, NodeAccess};
 use pgweave::map::{Epoch, NodeId, ShardId, ShardInfo, ShardMap};
 use pgweave::net::{Endpoint, Stream};
-use pgweave::pool::{CancelRegistry, Login, Pools, Settings};
+use pgweave::pool::{CancelRegistry, Login, Pools};
 use pgweave::session::{Client, Greeting, Session, SessionUser};
 use pgweave::sql::fingerprint::FingerprintKey;
 use pgweave::sql::schema::{Column, Function, Relation, RelationKind, Volatility};
@@ -84,7 +84,8 @@ impl World for Scene {
         let cancel = self.cancels.register(0xcafe);
         self.keys.insert(number, (cancel.slot.process_id(), cancel.slot.secret()));
         let greeting = Greeting {
-            params: PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            settings: Arc::default(),
+            params: Arc::new(PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
             search_path: vec!["public".to_owned()],
         };
         let login = Login { user: "app".to_owned(), password: None, dbname: "wire".to_owned(), params: Vec::new() };
@@ -93,7 +94,6 @@ impl World for Scene {
             Client::new(stream, BytesMut::new()),
             self.database.clone(),
             Arc::new(user),
-            Arc::new(Settings::default()),
             &greeting,
             cancel,
             self.clients.register("app", "wire", address.to_string(), false, ""),
