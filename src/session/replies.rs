@@ -58,7 +58,9 @@ pub fn answers(held: &mut Held, out: &mut BytesMut) {
 /// [`OutOfStep`]: the server must be closed.
 pub fn relay(held: &mut Held, out: &mut BytesMut, room: usize) -> Result<Stopped, OutOfStep> {
     loop {
-        answers(held, out);
+        if speaks(held) {
+            answers(held, out);
+        }
         if held.passing.0 > 0 {
             pass(held, out);
             if held.passing.0 > 0 {
@@ -84,6 +86,16 @@ pub fn relay(held: &mut Held, out: &mut BytesMut, room: usize) -> Result<Stopped
         if let Some(stopped) = one(held, out, header, fate)? {
             return Ok(stopped);
         }
+    }
+}
+
+/// Whether answers of ours may go out: the server says something other than an error, or nothing more is expected of it. An
+/// answer that went out alone would be a byte the client has seen, and a read whose server is lost then could not run again.
+fn speaks(held: &mut Held) -> bool {
+    match held.peek().inbuf.first() {
+        Some(b'E') => false,
+        Some(_) => true,
+        None => held.expected.iter().all(|expected| matches!(expected, Expected::Answer(_))),
     }
 }
 
@@ -251,6 +263,7 @@ pub struct Failed {
 /// discards messages until a Sync is reached": what was expected for them is dropped here, up to the Sync. In a simple
 /// Query only ReadyForQuery follows.
 pub fn take_error(held: &mut Held, out: &mut BytesMut) -> Result<Failed, OutOfStep> {
+    answers(held, out);
     let header = frame::peek(&held.peek().inbuf)?.ok_or(OutOfStep::Unexpected('E'))?;
     let (seq, relayed) = match held.expected.front() {
         Some(Expected::Server { fate, seq, .. }) => (*seq, *fate != Fate::Swallow),
