@@ -13,6 +13,14 @@ fn demo(args: &[&str]) -> Command {
 }
 
 #[test]
+fn the_tour_ends_well() {
+    let output = demo(&["--tour"]).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("the tour is complete: 8 steps"), "{out}");
+}
+
+#[test]
 fn without_binaries_it_says_where_it_looked() {
     let output = demo(&["--tour", "--pg-bin", "/nonexistent/bin"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
