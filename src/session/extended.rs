@@ -274,7 +274,10 @@ impl Session {
             return Ok(());
         };
         match self.describing_server(&statement).await? {
-            Ok(index) => self.emit_deferred(index),
+            Ok(index) => {
+                self.emit_deferred(index);
+                self.end_description(index);
+            }
             Err(refused) if !self.unit.failed => self.refuse_here(*refused),
             Err(_) => {}
         }
@@ -357,12 +360,48 @@ impl Session {
             held.unsynced = true;
             held.expected.push_back(Expected::server(Reply::DescribeStatement, Fate::Relay, seq));
         }
+        self.end_description(index);
         Ok(Ok(()))
+    }
+
+    /// A server that only describes, for a block that it has not begun, leaves the implicit block that Parse opened: "SET
+    /// TRANSACTION ISOLATION LEVEL must be called before any query", and the BEGIN of this block may be still to come.
+    fn end_description(&mut self, index: usize) {
+        let deferred = self.is_deferred();
+        let held = &mut self.held[index];
+        if deferred && held.unsynced {
+            build::sync(&mut held.conn().outbuf);
+            held.unsynced = false;
+            held.expected.push_back(Expected::server(Reply::Sync, Fate::Swallow, self.unit.seq));
+        }
+    }
+
+    /// Ends the messages that came before a simple Query without Sync, as far as they ran nothing: drivers describe a
+    /// statement, flush, and then go on by simple Query.
+    pub(super) async fn end_descriptions(&mut self) -> Flow {
+        if !self.unit.deferred.is_empty() {
+            self.place_deferred().await?;
+        }
+        let seq = self.unit.seq;
+        let mut places = Vec::new();
+        for held in self.held.iter_mut().filter(|held| held.unsynced) {
+            build::sync(&mut held.conn().outbuf);
+            held.unsynced = false;
+            held.expected.push_back(Expected::server(Reply::Sync, Fate::Swallow, seq));
+            places.push((held.shard, held.primary));
+        }
+        for place in places {
+            self.drain(place).await?;
+        }
+        Ok(())
     }
 
     async fn describe_portal(&mut self, name: &[u8], body: &[u8]) -> Flow<Result<(), Refused>> {
         match self.names.portal(name).cloned() {
-            None => Ok(Err(no_portal(name))),
+            None => match self.cursor_place() {
+                Some(place) => self.pass_to_portal(place, name, b'D', body, Reply::DescribePortal).await,
+                None => Ok(Err(no_portal(name))),
+            },
             Some(Portal::Here { statement, .. }) => {
                 let mut bytes = BytesMut::new();
                 self.describe_here(&statement, &mut bytes);
@@ -376,6 +415,14 @@ impl Session {
             Some(Portal::Direct { place, .. }) => {
                 self.pass_to_portal(place, name, b'D', body, Reply::DescribePortal).await
             }
+        }
+    }
+
+    /// Where a portal is that no Bind made: SQL's DECLARE makes them, too. Only where the session holds one server.
+    fn cursor_place(&self) -> Option<(ShardId, bool)> {
+        match self.held.as_slice() {
+            [only] if only.begun || self.state.pinned => Some((only.shard, only.primary)),
+            _ => None,
         }
     }
 
@@ -405,8 +452,12 @@ impl Session {
     /// Execute.
     pub(super) async fn on_execute(&mut self, body: &[u8]) -> Flow {
         let execute = Execute::read(body).map_err(|wrong| protocol_violation(&wrong))?;
+        self.unit.executed = true;
         let outcome = match self.names.portal(execute.portal).cloned() {
-            None => Err(no_portal(execute.portal)),
+            None => match self.cursor_place() {
+                Some(place) => self.pass_to_portal(place, execute.portal, b'E', body, Reply::Execute).await?,
+                None => Err(no_portal(execute.portal)),
+            },
             Some(Portal::Direct { place, statement }) => {
                 if let Some(text) = statement.text() {
                     self.note_effects(&statement.analysis, text);

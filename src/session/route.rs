@@ -14,7 +14,7 @@ use crate::plan::{self, Access, Facts, Plan, Refusal, World};
 use crate::pool::Priority;
 use crate::pool::cancel::CancelTarget;
 use crate::sql::Analysis;
-use crate::sql::analysis::{Kind, Pin, RoleHint, Values};
+use crate::sql::analysis::{Kind, Pin, RoleHint, TxModes, Values};
 use crate::stats::ClientState;
 use crate::topology::Need;
 use crate::wire::{Diagnostic, Report, SqlState};
@@ -326,8 +326,8 @@ impl Session {
             for sql in &tx.prelude {
                 send_query(held, sql);
             }
-            // A plain BEGIN on an idle server cannot fail; what follows it in a prelude can.
-            wait |= tx.prelude.len() > 1 || !held.primary;
+            // A plain BEGIN on an idle server cannot fail; one with modes, and what follows it in a prelude, can.
+            wait |= tx.prelude.len() > 1 || !held.primary || tx.modes != TxModes::default();
         }
         if wait {
             let active = self.unit.active.replace(place);

@@ -128,9 +128,8 @@ impl Session {
             }
             if keep || held.unsynced {
                 for expected in &mut held.expected {
-                    if let Expected::Server { fate, .. } = expected
-                        && *fate == Fate::Part
-                    {
+                    if let Expected::Server { fate, .. } = expected {
+                        // One error is enough: the others' are the same one, or follow from it.
                         *fate = Fate::Swallow;
                     }
                 }

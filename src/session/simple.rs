@@ -21,7 +21,15 @@ impl Session {
     pub(super) async fn on_query(&mut self, body: &[u8]) -> Flow {
         let text = frontend::read_query(body).map_err(|wrong| super::serve::protocol_violation(&wrong))?;
         self.unit.ending = true;
-        if !self.unit.deferred.is_empty() || self.held.iter().any(|held| held.unsynced) {
+        let pipelined = !self.unit.deferred.is_empty() || self.held.iter().any(|held| held.unsynced);
+        if pipelined && !self.unit.executed && !self.unit.skip {
+            self.end_descriptions().await?;
+            if self.unit.failed {
+                // As behind any error of a pipeline, what comes before Sync is skipped, this Query included.
+                self.unit.ending = false;
+                return Ok(());
+            }
+        } else if pipelined {
             let report =
                 Diagnostic::error(SqlState::FEATURE_NOT_SUPPORTED, "cannot run a simple query within a pipeline");
             self.refuse(report.hint("Send Sync before the query."));

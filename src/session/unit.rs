@@ -72,6 +72,8 @@ pub struct Unit {
     pub once: bool,
     /// The reply to COMMIT, to an autocommit write or to the Sync behind one may be lost: nobody can say what happened.
     pub committing: bool,
+    /// An Execute is in it.
+    pub executed: bool,
     /// Messages are discarded until Sync.
     pub skip: bool,
     /// An error was reported.
