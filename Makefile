@@ -1,6 +1,6 @@
 # Needs Rust, git and make; .ci/setup brings the rest (with apt-get as root, else it says what to install).
 
-.PHONY: help demo demo-up test fmt lint drivers setup-demo setup-test clean-venv
+.PHONY: help demo demo-up test soak bench fmt lint drivers setup-demo setup-test clean-venv
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ demo-up: setup-demo ## the same cluster, up until Ctrl-C
 
 test: setup-test drivers ## format, lints, every test; ends with what was skipped and why
 	.ci/test
+
+soak: setup-test drivers ## the same properties as in `make test`, for longer
+	PGWEAVE_ORACLE_MUTANTS=200000 PGWEAVE_SOAK=20 cargo nextest run --locked -E 'test(oracle) | test(superset) | test(faults)'
+
+bench: setup-bench ## what the proxy costs beside a raw relay and PgBouncer
+	cargo bench --locked --bench proxy
+	cargo bench --locked --bench route
 
 fmt: ## formats the source
 	cargo fmt
@@ -36,6 +43,9 @@ setup-demo:
 
 setup-test:
 	@.ci/setup test
+
+setup-bench:
+	@.ci/setup bench
 
 clean-venv: ## removes .venv
 	rm -rf .venv

@@ -9,7 +9,8 @@
 //! runtime and once on a multi-thread one: the better of the two counts. If that is not within 1.3 times of PgBouncer's
 //! CPU, the run says that it is void.
 //!
-//! Environment: `BENCH_SECONDS` (3), `BENCH_ROUNDS` (3), `BENCH_CLIENTS` ("16 64"), `BENCH_IDLE` (2000).
+//! Environment: `BENCH_SECONDS` (3), `BENCH_ROUNDS` (3), `BENCH_CLIENTS` ("16 64"), `BENCH_IDLE` (2000),
+//! `BENCH_WORKERS` (1: pgweave's threads, as PgBouncer has one and the better relay usually, too).
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -316,7 +317,7 @@ fn start_pgweave(dir: &Path, cluster: &Cluster, running: &mut Running) -> Outcom
             format!("[[shards]]\nname = \"s{}\"\nnodes = [{{ host = \"127.0.0.1\", port = {port} }}]\n", number + 1)
         })
         .collect();
-    let workers = std::env::var("BENCH_WORKERS").map(|count| format!("workers = {count}\n")).unwrap_or_default();
+    let workers = format!("workers = {}\n", setting("BENCH_WORKERS", 1));
     let text = format!(
         "[server]\nlisten = [\"127.0.0.1:{port}\"]\nhttp = \"127.0.0.1:{http}\"\n{workers}\n[auth]\nmethod = \"trust\"\n\n\
          [[users]]\nname = \"postgres\"\npassword = \"postgres\"\n\n{}\n\

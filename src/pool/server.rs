@@ -136,6 +136,29 @@ impl PreparedSet {
     }
 }
 
+/// The reported parameters that follow a client over servers; all others say what cannot change, or what is true of the one
+/// server (`in_hot_standby`).
+pub const FOLLOWED: [&str; 7] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "standard_conforming_strings",
+    "search_path",
+];
+
+/// A digest of the followed ones among `params`, so that a server and a client are compared by one number. Within one
+/// process; two that differ and digest alike would have to be looked for.
+pub fn digest_followed(params: &[(String, String)]) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    for name in FOLLOWED {
+        params.iter().find(|(known, _)| known == name).map(|(_, value)| value).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// What others may know of a server connection while somebody else has it.
 #[derive(Debug)]
 pub struct ServerIdentity {
@@ -180,8 +203,8 @@ pub struct ServerConn {
     pub identity: Arc<ServerIdentity>,
     /// What it reported by ParameterStatus, by name.
     pub params: Vec<(String, String)>,
-    /// Counts the changes of `params`.
-    pub params_version: u64,
+    /// The digest of those of `params` that follow a client from server to server ([`digest_followed`]).
+    pub followed: u64,
     /// The statements it holds under our names.
     pub prepared: PreparedSet,
     /// Which statement its unnamed one is, if it is one that we know.
@@ -221,8 +244,8 @@ impl ServerConn {
             inbuf: handshaken.leftover,
             outbuf: BytesMut::new(),
             identity: Arc::new(identity),
+            followed: digest_followed(&handshaken.params),
             params: handshaken.params,
-            params_version: 0,
             prepared: PreparedSet::new(prepared_limit),
             unnamed: None,
             settings: Arc::new(Settings::default()),
@@ -240,11 +263,11 @@ impl ServerConn {
     pub fn note_parameter(&mut self, mut body: &[u8]) {
         let (Some(name), Some(value)) = (take_cstr(&mut body), take_cstr(&mut body)) else { return };
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        self.params_version += 1;
         match self.params.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value.into_owned(),
             None => self.params.push((name.into_owned(), value.into_owned())),
         }
+        self.followed = digest_followed(&self.params);
     }
 
     /// Reads once into `inbuf`. `Ready(Ok(0))` is the end of the stream.

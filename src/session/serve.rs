@@ -596,13 +596,12 @@ impl Session {
             return;
         };
         let conn = held.peek();
-        let compared = (conn.identity.id, conn.params_version);
-        if self.state.compared == compared {
+        if self.state.followed == conn.followed {
             return;
         }
-        self.state.compared = compared;
+        self.state.followed = conn.followed;
         let mut changed = false;
-        for name in super::state::FOLLOWED {
+        for name in crate::pool::server::FOLLOWED {
             let Some(value) = conn.param(name) else { continue };
             let Some(at) = self.state.reported.iter().position(|(known, _)| known == name) else { continue };
             if self.state.reported[at].1 != value {

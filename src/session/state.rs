@@ -3,23 +3,12 @@
 use std::sync::Arc;
 
 use crate::config::Consistency;
+use crate::pool::server::digest_followed;
 use crate::sql::Context;
 use crate::sql::analysis::Hints;
 
 /// The most entries the log of settings may hold.
 pub const LOG: usize = 1000;
-
-/// The ParameterStatus messages that follow the client over servers; all others say what cannot change, or what is true
-/// of the one server (`in_hot_standby`).
-pub const FOLLOWED: [&str; 7] = [
-    "application_name",
-    "client_encoding",
-    "DateStyle",
-    "IntervalStyle",
-    "TimeZone",
-    "standard_conforming_strings",
-    "search_path",
-];
 
 /// What a session has changed for itself.
 pub struct State {
@@ -45,8 +34,8 @@ pub struct State {
     pub context_key: u64,
     /// What the client was last told of its parameters.
     pub reported: Arc<Vec<(String, String)>>,
-    /// The server and the version of its parameters that `reported` was last compared with.
-    pub compared: (u64, u64),
+    /// The digest of what it was told, as servers have it ([`crate::pool::server::digest_followed`]).
+    pub followed: u64,
 }
 
 impl State {
@@ -63,8 +52,8 @@ impl State {
             utf8: true,
             ascii_safe: true,
             context_key: 0,
+            followed: digest_followed(&reported),
             reported,
-            compared: (0, 0),
         };
         state.refresh();
         state

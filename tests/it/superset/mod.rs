@@ -28,6 +28,12 @@ use worlds::Universe;
 const STATEMENTS: usize = 4_000;
 /// How long the property may take; a slow machine sees fewer statements.
 const LIMIT: Duration = Duration::from_secs(12);
+
+/// How many times as long and as many, for a soak (`PGWEAVE_SOAK`, 1 without it).
+fn soak() -> u32 {
+    std::env::var("PGWEAVE_SOAK").map_or(1, |text| text.parse().expect("PGWEAVE_SOAK is a number"))
+}
+
 /// Statements after which a universe is replaced by another.
 const PER_UNIVERSE: usize = 80;
 /// How many statements it may take to find a planted fault.
@@ -147,8 +153,8 @@ async fn planned_shards_answer_what_all_rows_would() {
     let began = Instant::now();
     let (mut refused, mut failed, mut direct, mut scattered) = (0, 0, 0, 0);
     let mut home = universe(&server, &mut rng, 0, Fault::None).await;
-    for number in 1..=STATEMENTS {
-        if began.elapsed() > LIMIT {
+    for number in 1..=STATEMENTS * soak() as usize {
+        if began.elapsed() > LIMIT * soak() {
             break;
         }
         if number % PER_UNIVERSE == 0 {
