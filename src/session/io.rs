@@ -55,7 +55,10 @@ impl Session {
         for index in 0..self.held.len() {
             self.poll_server(cx, index, reading, &mut moved);
         }
-        if from_client && self.client.inbuf.len() < self.full.max(self.need_bytes) {
+        // COPY data is put behind what waits for its server at once, so it is there that it piles up.
+        let stuck = self.copying.and_then(|place| self.held_at(place));
+        let stuck = stuck.is_some_and(|index| self.held[index].peek().outbuf.len() >= self.full);
+        if from_client && !stuck && self.client.inbuf.len() < self.full.max(self.need_bytes) {
             match self.client.poll_read(cx) {
                 Poll::Ready(Ok(0)) => {
                     moved.client_closed = true;

@@ -24,6 +24,9 @@ use crate::stats::{ClientState, Registration};
 use crate::wire::frame::{self, HEADER_BYTES, Header};
 use crate::wire::{Diagnostic, Malformed, Severity, SqlState, backend};
 
+/// The most bytes of a CopyData that are made up when its COPY fails half way through it; behind more the server is closed.
+const TORN_BYTES: usize = 16 << 20;
+
 /// Who a session runs as.
 #[derive(Clone, Debug)]
 pub struct SessionUser {
@@ -380,6 +383,14 @@ impl Session {
         }
         if self.copying == Some((self.held[index].shard, self.held[index].primary)) {
             self.copying = None;
+            if self.passing > TORN_BYTES {
+                return self.lost(index);
+            }
+            // The server has the head of a CopyData whose rest is not here yet. It ignores what is in it now, but it must
+            // be whole before anything else can be sent. What the client sends of it is dropped.
+            let rest = self.passing;
+            let out = &mut self.held[index].conn().outbuf;
+            out.resize(out.len() + rest, 0);
             // By simple Query the server's ReadyForQuery follows at once; else the client's Sync is waited for.
             self.unit.ending = !self.held[index].unsynced;
         }
