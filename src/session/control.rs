@@ -365,6 +365,9 @@ impl Session {
                 }
                 Effect::Reset(name) => {
                     self.reapply(name.as_deref()).await?;
+                    if name.is_none() && self.state.resettable {
+                        self.unpin();
+                    }
                 }
                 Effect::DiscardAll => {
                     self.discard_all().await?;
@@ -416,6 +419,14 @@ impl Session {
             self.run_on(&[place], &sql).await?;
         }
         self.log_setting(sql.into())
+    }
+
+    /// RESET ALL undid all that the session was pinned for. Its servers are cleaned before others have them, as always.
+    fn unpin(&mut self) {
+        self.state.pinned = false;
+        self.state.resettable = false;
+        self.state.log.clear();
+        self.held.iter_mut().for_each(|held| held.log_applied = 0);
     }
 
     /// DISCARD ALL ran on the active server: nothing of the session is left there, nor is it to be anywhere.

@@ -18,7 +18,7 @@ use crate::map::{Placement, ShardId, TableName};
 use crate::plan::{Access, Query, Shape};
 use crate::pool::StatementId;
 use crate::sql::Analysis;
-use crate::sql::analysis::{Body, Kind, Values};
+use crate::sql::analysis::{Body, Kind, Pin, Values};
 use crate::wire::frontend::{Bind, Execute, Parse, Target};
 use crate::wire::{Diagnostic, SqlState, backend};
 
@@ -168,6 +168,12 @@ impl Session {
             None if self.database.map.load().is_single() => "",
             None => return Ok(Err(Box::new(not_readable()))),
         };
+        if let Some(place) = self.portal_place(&statement.analysis, text) {
+            return match place {
+                Ok((shard, access)) => self.bind_direct(bind, statement, shard, access, &Query::Original).await,
+                Err(refused) => Ok(Err(refused)),
+            };
+        }
         let values = Values {
             text,
             literals: &statement.literals,
@@ -199,6 +205,10 @@ impl Session {
         access: Access,
         query: &Query,
     ) -> Flow<Result<(), Refused>> {
+        let replay = match self.replay_of(&statement, bind) {
+            Ok(replay) => replay,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let pinned = self.pin_for(&statement.analysis);
         self.unit.text_hash = super::simple::hash_text(&statement.text);
         let index = match self.server(shard, access, self.unit.text_hash).await? {
@@ -218,8 +228,30 @@ impl Session {
         send_bind(held, bind, &statement, unnamed);
         held.expected.push_back(Expected::server(Reply::Bind, Fate::Relay, seq));
         let place = (held.shard, held.primary);
-        self.names.set_portal(bind.portal, Portal::Direct { place, statement });
+        self.names.set_portal(bind.portal, Portal::Direct { place, statement, replay });
         Ok(Ok(()))
+    }
+
+    /// What servers that join later run in place of a statement that changes settings by its parameters.
+    fn replay_of(&self, statement: &Prepared, bind: &Bind<'_>) -> Result<Option<Arc<str>>, Refused> {
+        let changes = matches!(statement.analysis.pin, Some(Pin::Setting { .. }));
+        if bind.params.is_empty() || !changes || self.database.map.load().is_single() {
+            return Ok(None);
+        }
+        let strings = self.state.context.standard_conforming_strings;
+        let text = statement.text().filter(|_| self.state.utf8);
+        let text = text.and_then(|text| super::replay::with_constants(&statement.analysis, text, strings, bind.params));
+        match text {
+            Some(text) => Ok(Some(text.into())),
+            None => Err(Box::new(
+                Diagnostic::error(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "cannot change a setting by parameters of an unknown type",
+                )
+                .detail("The other shards of this session must follow, and the value cannot be told without a server.")
+                .hint("Write the value into the statement, or send its parameters as text."),
+            )),
+        }
     }
 
     /// The same statement with another text.
@@ -458,8 +490,8 @@ impl Session {
                 Some(place) => self.pass_to_portal(place, execute.portal, b'E', body, Reply::Execute).await?,
                 None => Err(no_portal(execute.portal)),
             },
-            Some(Portal::Direct { place, statement }) => {
-                if let Some(text) = statement.text() {
+            Some(Portal::Direct { place, statement, replay }) => {
+                if let Some(text) = replay.as_deref().or(statement.text()) {
                     self.note_effects(&statement.analysis, text);
                 }
                 self.pass_to_portal(place, execute.portal, b'E', body, Reply::Execute).await?
@@ -534,8 +566,16 @@ impl Session {
                         self.answer(&bytes);
                     }
                 }
+                None => match self.cursor_place().filter(|_| !name.is_empty()) {
+                    Some(place) => {
+                        if self.pass_to_portal(place, name, b'C', body, Reply::Close).await?.is_err() {
+                            self.answer(&bytes);
+                        }
+                    }
+                    None => self.answer(&bytes),
+                },
                 // A portal over several servers is closed on them by the end of the transaction.
-                _ => self.answer(&bytes),
+                Some(_) => self.answer(&bytes),
             },
         }
         Ok(())

@@ -8,12 +8,14 @@
 
 mod client;
 mod control;
+mod cursors;
 mod extended;
 mod facts;
 mod greeting;
 mod here;
 mod io;
 mod prepared;
+mod replay;
 mod replies;
 mod route;
 mod scatter;

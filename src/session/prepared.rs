@@ -47,6 +47,8 @@ pub enum Portal {
         place: (ShardId, bool),
         /// Its statement.
         statement: Arc<Prepared>,
+        /// The statement with its parameters written into it, when it changes settings that other shards may need.
+        replay: Option<Arc<str>>,
     },
     /// On several servers.
     Scatter {

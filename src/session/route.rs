@@ -64,7 +64,18 @@ impl Session {
         if !self.state.pinned && only_cleans(&analysis.kind) {
             return None;
         }
-        Some(self.pin_by(pin))
+        let resettable = match &analysis.kind {
+            // What RESET ALL leaves alone.
+            Kind::Set(set) => !matches!(set.name.as_str(), "role" | "session authorization" | "seed"),
+            _ => true,
+        };
+        let before = !self.state.pinned || self.state.resettable;
+        let pinned = self.pin_by(pin);
+        self.state.resettable = match pin {
+            Pin::Setting { custom: false } => before && resettable,
+            _ => before && only_cleans(&analysis.kind),
+        };
+        Some(pinned)
     }
 
     /// Whether it calls a function that can do anything, set_config and advisory locks included: a volatile one that is

@@ -113,6 +113,12 @@ impl Session {
         if let Some(refused) = self.lost_sequence_state(&analysis) {
             return Ok(Err(refused));
         }
+        if let Some(place) = self.portal_place(&analysis, statement) {
+            return match place {
+                Ok((shard, access)) => self.send_simple(shard, access, text.as_bytes(), None).await,
+                Err(refused) => Ok(Err(refused)),
+            };
+        }
         let literals = std::mem::take(&mut self.literals);
         let values =
             Values { text: statement, literals: &literals, params: None, param_types: &[], utf8: self.state.utf8 };
@@ -276,6 +282,9 @@ impl Session {
             | Kind::Release(_)
             | Kind::RollbackTo(_) => return Ok(None),
             _ => {}
+        }
+        if let Some(place) = self.portal_place(analysis, values.text) {
+            return place.map(Some);
         }
         let plan = self.decide(analysis, values)?;
         match plan.shape {

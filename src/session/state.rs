@@ -14,6 +14,8 @@ pub const LOG: usize = 1000;
 pub struct State {
     /// The session keeps its servers until it ends (or DISCARD ALL).
     pub pinned: bool,
+    /// Nothing but settings is why it is pinned, and RESET ALL undoes all of them.
+    pub resettable: bool,
     /// Statements that changed settings, in order: a server that joins a pinned session runs them first.
     pub log: Vec<Arc<str>>,
     /// The search path may have changed since it was last asked for.
@@ -43,6 +45,7 @@ impl State {
     pub fn new(reported: Arc<Vec<(String, String)>>, search_path: Vec<String>) -> State {
         let mut state = State {
             pinned: false,
+            resettable: false,
             log: Vec::new(),
             path_unsure: false,
             temporary: Vec::new(),

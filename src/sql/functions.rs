@@ -113,6 +113,9 @@ pub fn pin(text: &str, tokens: &[Token], called: &[String]) -> Option<Pin> {
     pin
 }
 
+/// Settings without a dot that are treated as those with one: RESET ALL does not undo them.
+const RESET_ALL_LEAVES: [&str; 3] = ["role", "session_authorization", "seed"];
+
 /// `set_config(name, value, is_local)` leaves nothing when the third argument is the word TRUE.
 fn set_config(text: &str, tokens: &[Token]) -> Option<Pin> {
     let calls: Vec<usize> = call_parens(text, tokens)
@@ -132,7 +135,9 @@ fn set_config(text: &str, tokens: &[Token]) -> Option<Pin> {
             continue;
         }
         let custom = match name {
-            [name] => plain_string(text, name).is_none_or(|name| name.contains('.')),
+            [name] => plain_string(text, name).is_none_or(|name| {
+                name.contains('.') || RESET_ALL_LEAVES.iter().any(|left| name.eq_ignore_ascii_case(left))
+            }),
             _ => true,
         };
         if worst.is_none() || custom {
