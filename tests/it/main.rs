@@ -10,6 +10,7 @@ mod cluster;
 mod commands;
 mod console;
 mod demo;
+mod drivers;
 mod hash;
 mod isolation;
 mod schema;
