@@ -11,6 +11,7 @@ mod commands;
 mod console;
 mod demo;
 mod drivers;
+mod fleet;
 mod hash;
 mod isolation;
 mod schema;
