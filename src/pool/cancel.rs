@@ -43,6 +43,8 @@ pub struct CancelSlot {
 struct State {
     targets: Vec<CancelTarget>,
     in_flight: usize,
+    /// A cancel was given up on its way: it may still land.
+    unsure: bool,
 }
 
 impl CancelSlot {
@@ -63,7 +65,11 @@ impl CancelSlot {
 
     /// The session uses a server from now on.
     pub fn begin(&self, target: CancelTarget) {
-        self.lock().targets.push(target);
+        let mut state = self.lock();
+        if state.targets.is_empty() {
+            state.unsure = false;
+        }
+        state.targets.push(target);
     }
 
     /// The session is done with the server of this process id. Returns whether a cancel may still be on its way to it;
@@ -72,15 +78,20 @@ impl CancelSlot {
     pub fn end(&self, process_id: u32) -> bool {
         let mut state = self.lock();
         state.targets.retain(|target| target.process_id != process_id);
-        state.in_flight > 0
+        state.in_flight > 0 || state.unsure
     }
 
-    /// Waits until no cancel is on its way. Bounded by the time a delivery may take.
-    pub async fn settle(&self) {
+    /// Waits until no cancel is on its way. Bounded by the time a delivery may take. `false`: one was given up half way
+    /// and may land yet, so the servers it went to must be closed.
+    pub async fn settle(&self) -> bool {
         loop {
-            let settled = self.settled.notified();
-            if self.lock().in_flight == 0 {
-                return;
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.in_flight == 0 {
+                    return !state.unsure;
+                }
             }
             settled.await;
         }
@@ -88,10 +99,13 @@ impl CancelSlot {
 
     /// Runs `wait`, which waits for a server, unless the client cancels meanwhile: then `None`.
     pub async fn unless_cancelled<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        // Enabled before `waiting` is seen: a cancel that comes from then on wakes it.
+        let mut asked = std::pin::pin!(self.asked.notified());
+        asked.as_mut().enable();
         self.waiting.store(true, Ordering::SeqCst);
         let outcome = tokio::select! {
             biased;
-            () = self.asked.notified() => None,
+            () = asked => None,
             done = wait => Some(done),
         };
         self.waiting.store(false, Ordering::SeqCst);
@@ -103,33 +117,44 @@ impl CancelSlot {
     pub async fn cancel(&self) -> usize {
         let targets = {
             let mut state = self.lock();
+            if self.waiting.load(Ordering::SeqCst) {
+                self.asked.notify_waiters();
+            }
             if state.targets.is_empty() {
-                if self.waiting.load(Ordering::SeqCst) {
-                    self.asked.notify_waiters();
-                }
                 return 0;
             }
             state.in_flight += 1;
             state.targets.clone()
         };
-        let _landed = Landed(self);
+        let mut landed = Landed { slot: self, sure: false };
         let deadline = tokio::time::Instant::now() + DELIVERY;
+        let mut sure = true;
         for target in &targets {
             if let Err(error) = handshake::cancel(&target.endpoint, target.process_id, target.secret, deadline).await {
                 tracing::debug!(%error, "a cancel request could not be delivered");
+                sure = false;
             }
         }
+        landed.sure = sure;
         targets.len()
     }
 }
 
 /// Counts a cancel as settled even if its task is dropped.
-struct Landed<'a>(&'a CancelSlot);
+struct Landed<'a> {
+    slot: &'a CancelSlot,
+    /// All of it was delivered.
+    sure: bool,
+}
 
 impl Drop for Landed<'_> {
     fn drop(&mut self) {
-        self.0.lock().in_flight -= 1;
-        self.0.settled.notify_waiters();
+        {
+            let mut state = self.slot.lock();
+            state.in_flight -= 1;
+            state.unsure |= !self.sure;
+        }
+        self.slot.settled.notify_waiters();
     }
 }
 
@@ -224,9 +249,12 @@ mod tests {
         let settled = tokio::spawn(async move { slot.settle().await });
         tokio::task::yield_now().await;
         assert!(!settled.is_finished());
-        drop(Landed(&guard.slot));
-        settled.await.unwrap();
+        drop(Landed { slot: &guard.slot, sure: true });
+        assert!(settled.await.unwrap());
         assert!(!guard.slot.end(5));
+        guard.slot.lock().in_flight = 1;
+        drop(Landed { slot: &guard.slot, sure: false });
+        assert!(guard.slot.end(5) && !guard.slot.settle().await, "a cancel that was given up may land yet");
     }
 
     #[test]

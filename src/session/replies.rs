@@ -13,6 +13,10 @@ use crate::wire::{Malformed, SqlState};
 /// An error of a server whose frame may be this long is looked at whole; longer ones are relayed as they come.
 const ERROR_BYTES: usize = 1 << 20;
 
+/// Messages up to this length are relayed whole or not at all, so that an error can follow when their server is lost;
+/// longer ones are relayed as they come.
+const WHOLE_BYTES: usize = 64 << 10;
+
 /// Why [`relay`] stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -143,6 +147,9 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
             if header.tag == b'S' {
                 held.conn().note_parameter(&frame[HEADER_BYTES..]);
             }
+            if header.tag == b'N' && is_farewell(&frame[HEADER_BYTES..]) {
+                return Ok(None);
+            }
             // Of our own exchanges the client still gets the notices (a deferred trigger's at COMMIT, say).
             let notice = header.tag == b'N' && fate == Some(Fate::SwallowSuccess);
             if header.tag == b'A' || relayed || notice || fate.is_none() {
@@ -178,6 +185,9 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
             let Some(Expected::Server { reply, .. }) = held.expected.front() else {
                 return Err(OutOfStep::Unexpected(char::from(tag)));
             };
+            if !whole && header.frame_bytes() <= WHOLE_BYTES {
+                return Ok(Some(Stopped::NeedMore));
+            }
             let (reply, ends) = (*reply, ends(*reply, tag).ok_or(OutOfStep::Unexpected(char::from(tag)))?);
             if fate == Some(Fate::Part) && !matches!(tag, b'D' | b'1' | b'2' | b'3' | b't') {
                 return part(held, header, whole, ends);
@@ -194,6 +204,13 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
             Ok(copy_in.then_some(Stopped::CopyIn))
         }
     }
+}
+
+/// A server that is stopped at once warns each client before it goes. What becomes of the statement is told when the server
+/// is gone: perhaps it runs again elsewhere and there is nothing to warn of.
+fn is_farewell(body: &[u8]) -> bool {
+    let code = Fields::new(body).code();
+    code == Some(SqlState::ADMIN_SHUTDOWN) || code == Some(SqlState::CRASH_SHUTDOWN)
 }
 
 /// Keeps what a part says of itself.

@@ -6,7 +6,7 @@ use postgres_protocol::message::frontend;
 
 use super::Session;
 use super::tx::Tx;
-use super::unit::Flow;
+use super::unit::{Break, Flow};
 use crate::config::Consistency;
 use crate::exec::{Expected, Fate, Held, Reply, Wish, take};
 use crate::map::ShardId;
@@ -257,7 +257,7 @@ impl Session {
         let at_rest = take::try_take(&self.database, &self.user.login, wish, &mut self.pools);
         let held = match at_rest {
             Some(held) => held,
-            None => match Box::pin(self.wait_for_server(wish)).await {
+            None => match Box::pin(self.wait_for_server(wish)).await? {
                 Ok(held) => held,
                 Err(refused) => return Ok(Err(refused)),
             },
@@ -276,22 +276,29 @@ impl Session {
         Ok(Ok(at))
     }
 
-    async fn wait_for_server(&mut self, wish: Wish) -> Result<Held, Refused> {
+    async fn wait_for_server(&mut self, wish: Wish) -> Flow<Result<Held, Refused>> {
         let started = std::time::Instant::now();
         self.registration.info.set_state(ClientState::Waiting);
         let database = self.database.clone();
         let slot = self.cancel.slot.clone();
-        let taken = slot.unless_cancelled(take::take(&database, &self.user.login, wish)).await;
+        let taken = {
+            let taking = slot.unless_cancelled(take::take(&database, &self.user.login, wish));
+            tokio::select! {
+                biased;
+                taken = taking => taken,
+                () = self.client.until_gone(self.full) => return Err(Break::Gone),
+            }
+        };
         self.registration.info.set_state(ClientState::Active);
         self.database.stats.wait_us.add(started.elapsed().as_micros() as u64);
-        match taken {
+        Ok(match taken {
             None => Err(Box::new(take::TakeError::Cancelled.diagnostic())),
             Some(Err(error)) => {
                 tracing::debug!(%error, "no server for a statement");
                 Err(Box::new(error.diagnostic()))
             }
             Some(Ok(held)) => Ok(held),
-        }
+        })
     }
 
     fn stick(&mut self, shard: ShardId, held: &Held) {

@@ -203,7 +203,8 @@ impl Session {
                 None => return false,
             }
         }
-        false
+        // What is behind is not there yet, or is no message: then the client is to hear of it.
+        frame::peek(rest).is_err()
     }
 
     fn pass_copy_data(&mut self, part: &[u8]) {
@@ -231,6 +232,9 @@ impl Session {
         self.unit.seq += 1;
         self.unit.keep(frame);
         if self.unit.skip && header.tag != b'S' {
+            return Ok(());
+        }
+        if self.tell_lost(header.tag, body) {
             return Ok(());
         }
         match header.tag {
@@ -275,8 +279,7 @@ impl Session {
         self.unit.open = true;
         self.unit.generation = Some(self.database.generation.load_full());
         self.unit.once |= self.tx.is_some() || self.state.pinned;
-        self.unit.out_mark = self.client.outbuf.len();
-        self.client.wrote = false;
+        self.client.begin_unit();
         self.registration.info.set_state(ClientState::Active);
     }
 
@@ -414,7 +417,7 @@ impl Session {
 
     /// Whether the unit can run again from its first frame without anybody noticing.
     pub(super) fn may_rerun(&self) -> bool {
-        !self.unit.once && !self.client.wrote && !self.unit.failed && self.unit.open && self.unit.tries < TRIES
+        !self.unit.once && !self.client.was_answered() && !self.unit.failed && self.unit.open && self.unit.tries < TRIES
     }
 
     /// A server is gone in the middle of something.
@@ -452,15 +455,36 @@ impl Session {
         } else if !busy {
             return Ok(());
         }
-        let report = Diagnostic::error(SqlState::CONNECTION_FAILURE, "the connection to the server was lost");
-        backend::diagnostic(&mut self.client.outbuf, &report.detail("Nothing was committed."));
         if !self.unit.open {
-            // Between two statements of a block: the next one would be told 25P02 anyway, but now the reason is known.
-            self.unit.failed = false;
+            // Between two statements of a block nobody listens: a driver may take an error there for a notice.
+            if let Some(tx) = &mut self.tx {
+                tx.untold = true;
+            }
             return Ok(());
         }
+        backend::diagnostic(&mut self.client.outbuf, &lost_report());
         self.fail_unit();
         Ok(())
+    }
+
+    /// A server of the block was lost while the client said nothing: its next message is answered with that, unless it gives
+    /// the block up. Whether it was answered.
+    fn tell_lost(&mut self, tag: u8, body: &[u8]) -> bool {
+        let Some(tx) = self.tx.as_mut().filter(|tx| tx.untold) else { return false };
+        let text = match tag {
+            b'S' | b'H' => return false,
+            b'Q' => body,
+            b'P' => body.iter().position(|byte| *byte == 0).map_or(&[][..], |end| &body[end + 1..]),
+            _ => &[],
+        };
+        tx.untold = false;
+        let word = text.trim_ascii_start().split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
+        if word.eq_ignore_ascii_case(b"rollback") || word.eq_ignore_ascii_case(b"abort") {
+            return false;
+        }
+        self.refuse_here(lost_report());
+        self.unit.ending = tag == b'Q';
+        true
     }
 
     /// Runs the unit again from its first frame.
@@ -469,7 +493,7 @@ impl Session {
         if !on_primary {
             self.database.stats.server_lost_retries.bump();
         }
-        self.client.outbuf.truncate(self.unit.out_mark);
+        self.client.take_back();
         let mut frames = BytesMut::from(&self.unit.raw[..]);
         frames.extend_from_slice(&self.client.inbuf);
         self.client.inbuf = frames;
@@ -519,7 +543,7 @@ impl Session {
             if self.held[index].expected.is_empty() && self.held[index].passing.0 == 0 {
                 return Ok(());
             }
-            let moved = self.io(Reading::One(index), self.unit.ending).await?;
+            let moved = self.io(Reading::One(index), true).await?;
             if moved.client_closed {
                 return Err(Break::Gone);
             }
@@ -629,8 +653,10 @@ impl Session {
     /// Gives all servers back.
     pub(super) async fn release_all(&mut self) {
         for held in std::mem::take(&mut self.held) {
-            if self.cancel_end(&held) {
-                self.cancel.slot.settle().await;
+            if self.cancel_end(&held) && !self.cancel.slot.settle().await {
+                // A cancel may still be on its way to it.
+                held.close();
+                continue;
             }
             held.release();
         }
@@ -647,7 +673,11 @@ impl Session {
 
     /// Says goodbye, and gives back or closes what is still held.
     async fn leave(mut self, ended: Break) {
-        if let Break::Fatal(report) = &ended {
+        // Nothing can follow half of a message.
+        let torn = self.held.iter().any(|held| held.passing.0 > 0 && held.passing.1);
+        if let Break::Fatal(report) = &ended
+            && !torn
+        {
             backend::diagnostic(&mut self.client.outbuf, report);
         }
         if self.unit.open && self.held.iter().any(|held| !held.is_quiet()) {
@@ -689,6 +719,11 @@ enum Taken {
 
 fn is_frontend_tag(tag: u8) -> bool {
     matches!(tag, b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' | b'F' | b'X' | b'd' | b'c' | b'f')
+}
+
+fn lost_report() -> Diagnostic {
+    Diagnostic::error(SqlState::CONNECTION_FAILURE, "the connection to the server was lost")
+        .detail("Nothing was committed.")
 }
 
 pub(super) fn protocol_violation(wrong: &Malformed) -> Break {

@@ -22,6 +22,8 @@ pub struct Tx {
     pub failed: bool,
     /// A server of the block is gone: not even ROLLBACK TO helps.
     pub lost: bool,
+    /// The client has not been told yet that a server is gone.
+    pub untold: bool,
     /// It was opened within a string of several statements, so its prelude is not known: no second shard may join.
     pub opaque: bool,
     /// Some server of it may have written.
@@ -38,6 +40,7 @@ impl Tx {
             prelude: vec![begin.into()],
             failed: false,
             lost: false,
+            untold: false,
             opaque: false,
             wrote: false,
             savepoints: Vec::new(),
@@ -51,6 +54,7 @@ impl Tx {
             prelude: Vec::new(),
             failed,
             lost: false,
+            untold: false,
             opaque: true,
             wrote: true,
             savepoints: Vec::new(),
@@ -94,7 +98,7 @@ impl Tx {
     /// The same block begun anew (AND CHAIN): its modes stay.
     pub fn chain(&self) -> Tx {
         let prelude = self.prelude.iter().take(1).cloned().collect();
-        Tx { prelude, failed: false, lost: false, wrote: false, savepoints: Vec::new(), ..self.clone() }
+        Tx { prelude, failed: false, lost: false, untold: false, wrote: false, savepoints: Vec::new(), ..self.clone() }
     }
 
     /// Adds a statement that later servers must run, too. `false` when there are too many.

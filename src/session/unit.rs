@@ -94,8 +94,6 @@ pub struct Unit {
     pub on_primary: bool,
     /// The hash of the text of its last statement, for what replicas refuse.
     pub text_hash: u64,
-    /// Bytes that waited for the client when it began.
-    pub out_mark: usize,
     /// How many statements of it were refused or run by us alone.
     pub members_end: Option<&'static str>,
 }

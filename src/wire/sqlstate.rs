@@ -72,6 +72,8 @@ impl SqlState {
     pub const QUERY_CANCELED: SqlState = SqlState(*b"57014");
     /// `57P01`.
     pub const ADMIN_SHUTDOWN: SqlState = SqlState(*b"57P01");
+    /// `57P02`.
+    pub const CRASH_SHUTDOWN: SqlState = SqlState(*b"57P02");
     /// `57P03`.
     pub const CANNOT_CONNECT_NOW: SqlState = SqlState(*b"57P03");
     /// `XX000`: a bug of ours.
