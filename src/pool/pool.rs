@@ -121,6 +121,26 @@ impl Report for CheckoutError {
     }
 }
 
+/// One that waits in the queue. Given up, it is out of the queue at once, and a server that was delivered to it in the same
+/// moment goes to the next one.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    receive: oneshot::Receiver<Delivery>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.receive.close();
+        let mut inner = self.pool.lock();
+        if let Ok(Ok(conn)) = self.receive.try_recv() {
+            inner.out.retain(|identity| identity.id != conn.identity.id);
+            self.pool.deliver(&mut inner, conn);
+        }
+        inner.holding.retain(|waiter| !waiter.deliver.is_closed());
+        inner.empty.retain(|waiter| !waiter.deliver.is_closed());
+    }
+}
+
 type Delivery = Result<Box<ServerConn>, Arc<ConnectError>>;
 
 struct Waiter {
@@ -250,14 +270,15 @@ impl Pool {
             self.grow(&mut inner);
             receive
         };
+        let mut waiting = Waiting { pool: self, receive };
         let waited = self.settings.checkout_timeout;
-        match tokio::time::timeout(waited, receive).await {
+        let received = tokio::time::timeout(waited, &mut waiting.receive).await;
+        drop(waiting);
+        match received {
             Ok(Ok(Ok(conn))) => Ok(self.wrap(conn)),
             Ok(Ok(Err(error))) => Err(CheckoutError::Connect(error)),
             Ok(Err(_)) | Err(_) => {
-                let mut inner = self.lock();
-                inner.holding.retain(|waiter| !waiter.deliver.is_closed());
-                inner.empty.retain(|waiter| !waiter.deliver.is_closed());
+                let inner = self.lock();
                 let (pool, waiters, size) = (self.key.to_string(), inner.waiting() + 1, self.settings.size);
                 Err(CheckoutError::Timeout { pool, waited, waiters, size })
             }
