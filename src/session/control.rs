@@ -25,6 +25,16 @@ type Controlled = Option<Result<(), Refused>>;
 impl Session {
     /// Runs a statement of transaction control or one over names that only we know.
     pub(super) async fn control(&mut self, analysis: &Analysis, statement: &str) -> Flow<Controlled> {
+        if moves_transaction(&analysis.kind) {
+            // What is before it in the pipeline may fail, and then it is skipped: a server that skips to Sync answers no
+            // query of ours.
+            self.settle_active().await?;
+            if self.unit.failed {
+                return Ok(Some(Ok(())));
+            }
+            // What it ends is not rolled back when something behind it fails.
+            self.unit.pinned = false;
+        }
         let outcome = match &analysis.kind {
             Kind::Begin(modes) => self.begin(statement, modes.clone()).await?,
             Kind::Commit { chain } => self.end_block(statement, true, *chain).await?,
@@ -352,6 +362,18 @@ impl Session {
         }
     }
 
+    /// DEALLOCATE ALL in a session that keeps its servers, which may know names of its own.
+    pub(super) async fn deallocate_all(&mut self) -> Flow {
+        let places: Vec<_> = self.held.iter().map(|held| (held.shard, held.primary)).collect();
+        self.run_on(&places, "DEALLOCATE ALL").await?;
+        if !self.unit.failed {
+            self.names.clear();
+            self.held.iter_mut().for_each(|held| held.conn().prepared.clear());
+            self.complete("DEALLOCATE ALL");
+        }
+        Ok(())
+    }
+
     /// What follows from a unit that succeeded.
     pub(super) async fn apply_effects(&mut self) -> Flow {
         if self.promised.is_empty() {
@@ -475,6 +497,18 @@ impl Session {
             Err(_) => self.lost(index),
         }
     }
+}
+
+fn moves_transaction(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Begin(_)
+            | Kind::Commit { .. }
+            | Kind::Rollback { .. }
+            | Kind::Savepoint(_)
+            | Kind::Release(_)
+            | Kind::RollbackTo(_)
+    )
 }
 
 fn is_reset(analysis: &Analysis) -> bool {

@@ -27,11 +27,18 @@ const NO_STATEMENT: &str = "pgweave_refused";
 
 impl Session {
     /// Parse.
-    pub(super) fn on_parse(&mut self, body: &[u8]) -> Flow {
+    pub(super) async fn on_parse(&mut self, body: &[u8]) -> Flow {
         let parse = Parse::read(body).map_err(|wrong| protocol_violation(&wrong))?;
         let unnamed = parse.name.is_empty();
         if !unnamed && self.names.statement(parse.name).is_some() {
             let name = String::from_utf8_lossy(parse.name).into_owned();
+            // The one of that name may itself wait for its server.
+            if !self.unit.deferred.is_empty() {
+                self.place_deferred().await?;
+                if self.unit.failed {
+                    return Ok(());
+                }
+            }
             self.refuse_here(Diagnostic::error(
                 SqlState::DUPLICATE_PREPARED_STATEMENT,
                 format!("prepared statement \"{name}\" already exists"),
@@ -538,6 +545,10 @@ impl Session {
         let trimmed = text.trim().trim_end_matches(';');
         match self.control(&statement.analysis, trimmed).await? {
             Some(outcome) => Ok(outcome),
+            None if matches!(statement.analysis.kind, Kind::Deallocate(None)) => {
+                self.deallocate_all().await?;
+                Ok(Ok(()))
+            }
             // DEALLOCATE of a name that only a pinned server can know.
             None => Ok(Err(Box::new(
                 Diagnostic::error(

@@ -108,6 +108,7 @@ impl Session {
     pub(super) fn pin_by(&mut self, pin: &Pin) -> PinnedBy {
         if !self.state.pinned {
             self.state.pinned = true;
+            self.unit.pinned = !matches!(pin, Pin::AdvisoryLock | Pin::Prepared);
             self.database.stats.pins.bump();
         }
         if let Pin::Temporary(Some(name)) = pin

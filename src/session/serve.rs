@@ -239,7 +239,7 @@ impl Session {
         }
         match header.tag {
             b'Q' => self.on_query(body).await,
-            b'P' => self.on_parse(body),
+            b'P' => self.on_parse(body).await,
             b'B' => self.on_bind(body).await,
             b'D' => self.on_describe(body).await,
             b'E' => self.on_execute(body).await,
@@ -567,6 +567,11 @@ impl Session {
             }
         } else if self.tx.is_none() {
             self.promised.clear();
+        }
+        if self.unit.failed && self.unit.pinned && self.tx.is_none() {
+            // What was to be kept has been rolled back; its server is cleaned like any other that was pinned.
+            self.state.pinned = false;
+            self.state.temporary.clear();
         }
         self.learn_search_path().await?;
         self.names.settle();

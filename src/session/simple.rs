@@ -79,6 +79,7 @@ impl Session {
         let analysis = Analysis::opaque();
         let home = map.home;
         let pinned = self.pin_for(&analysis);
+        self.unit.pinned = false;
         self.send_simple(home, Access::Write, text, pinned).await
     }
 
@@ -225,7 +226,9 @@ impl Session {
                 pinned = Some(PinnedBy { stains: by.stains || pinned.is_some_and(|before| before.stains) });
             }
         }
-        // Control of transactions may hide in it: it is the primary's business, and a commit may be under way.
+        // Control of transactions may hide in it, so a part of it may stand when it fails.
+        self.unit.pinned = false;
+        // It is the primary's business, and a commit may be under way.
         self.database.stats.direct.bump();
         self.unit.once = true;
         let outcome = self.send_simple(shard, worse(access, Access::ReadPrimary), text.as_bytes(), pinned).await?;

@@ -92,6 +92,8 @@ pub struct Unit {
     pub tries: u32,
     /// Reads go to the primary: a replica said that it cannot run them.
     pub on_primary: bool,
+    /// It made the session keep its servers, by nothing that outlives its failure.
+    pub pinned: bool,
     /// The hash of the text of its last statement, for what replicas refuse.
     pub text_hash: u64,
     /// How many statements of it were refused or run by us alone.
