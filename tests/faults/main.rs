@@ -5,8 +5,10 @@
 mod support;
 
 mod cancel;
+mod copy;
 mod frames;
 mod lost;
+mod operation;
 mod pipelines;
 mod pool;
 mod tools;
