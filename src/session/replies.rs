@@ -279,12 +279,15 @@ pub struct Failed {
 /// "When an error is detected while processing any extended-query message, the backend issues ErrorResponse, then reads and
 /// discards messages until a Sync is reached": what was expected for them is dropped here, up to the Sync. In a simple
 /// Query only ReadyForQuery follows.
-pub fn take_error(held: &mut Held, out: &mut BytesMut) -> Result<Failed, OutOfStep> {
+///
+/// `told`: the client has got an error for this unit already, and PostgreSQL sends one only. (Two shards that were given
+/// the same statement fail alike.)
+pub fn take_error(held: &mut Held, out: &mut BytesMut, told: bool) -> Result<Failed, OutOfStep> {
     answers(held, out);
     let header = frame::peek(&held.peek().inbuf)?.ok_or(OutOfStep::Unexpected('E'))?;
     let (seq, relayed) = match held.expected.front() {
-        Some(Expected::Server { fate, seq, .. }) => (*seq, *fate != Fate::Swallow),
-        _ => (u32::MAX, true),
+        Some(Expected::Server { fate, seq, .. }) => (*seq, *fate != Fate::Swallow && !told),
+        _ => (u32::MAX, !told),
     };
     held.passing = (header.frame_bytes(), relayed);
     pass(held, out);

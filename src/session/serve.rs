@@ -376,7 +376,9 @@ impl Session {
 
     fn accept_error(&mut self, index: usize, code: SqlState, fatal: bool) -> Flow {
         let fatal = fatal || code == SqlState::ADMIN_SHUTDOWN;
-        match replies::take_error(&mut self.held[index], &mut self.client.outbuf) {
+        // A fatal error is the last word of a server that closes, and is always passed on.
+        let told = self.unit.failed && !fatal;
+        match replies::take_error(&mut self.held[index], &mut self.client.outbuf, told) {
             Ok(failed) if failed.relayed => {
                 self.names.roll_back(failed.seq);
                 self.fail_unit();
