@@ -93,6 +93,9 @@ impl Session {
     /// The sequences' state of a session (`lastval`, `currval`) lives on the server that advanced them. Without a pin only
     /// a server that this unit or block has written on can be that one.
     pub(super) fn lost_sequence_state(&self, analysis: &Analysis) -> Option<Refused> {
+        if let Some(refused) = self.not_to_be_repeated(analysis) {
+            return Some(refused);
+        }
         let asks = analysis.functions.iter().any(|name| name == "lastval" || name == "currval");
         if !asks || self.state.pinned || self.user.session_mode || self.held.iter().any(|held| held.wrote) {
             return None;
@@ -101,6 +104,23 @@ impl Session {
             "lastval and currval are not known here",
             "The statement that advanced the sequence may have run on another server connection.",
             "Use RETURNING, or ask in the transaction of the INSERT, or give the user \"pool_mode\" = \"session\".",
+        )))
+    }
+
+    /// A SELECT that changes settings runs again on every server that joins later: over several shards it may do nothing else.
+    pub(super) fn not_to_be_repeated(&self, analysis: &Analysis) -> Option<Refused> {
+        let sets = matches!(analysis.pin, Some(Pin::Setting { .. })) && matches!(analysis.kind, Kind::Select);
+        if !sets || self.database.map.load().is_single() {
+            return None;
+        }
+        let harmless = |name: &String| matches!(name.as_str(), "set_config" | "current_setting");
+        if !analysis.may_write && analysis.functions.iter().all(harmless) {
+            return None;
+        }
+        Some(self.refused(&Refusal::unsupported(
+            "cannot follow this setting to other shards",
+            "The statement calls other functions beside set_config, and would have to run again on each shard.",
+            "Call set_config in a statement of its own.",
         )))
     }
 

@@ -193,7 +193,11 @@ impl Session {
         for piece in pieces {
             let statement = &text[piece.clone()];
             let analysis = self.analysis_of(statement);
-            if let Some(refused) = self.refused_in_string(&analysis).or_else(|| self.refused_behind_setting()) {
+            if let Some(refused) = self
+                .refused_in_string(&analysis)
+                .or_else(|| self.refused_behind_setting())
+                .or_else(|| self.not_to_be_repeated(&analysis))
+            {
                 return Ok(Err(refused));
             }
             let literals = std::mem::take(&mut self.literals);

@@ -25,7 +25,10 @@ fn unfinished() -> Vec<(&'static str, Vec<u8>)> {
         ("an open block", [Raw::query_frame("BEGIN"), Raw::query_frame("INSERT INTO things VALUES (1)")].concat()),
         ("a failed block", [Raw::query_frame("BEGIN"), Raw::query_frame("SELECT 1/0 FROM things")].concat()),
         ("a COPY without an end", [Raw::query_frame("COPY things FROM STDIN"), b"d\0\0\0\x061\n".to_vec()].concat()),
-        ("a COPY in half of a row", [Raw::query_frame("COPY things FROM STDIN"), b"d\0\0\x10\x00123".to_vec()].concat()),
+        (
+            "a COPY in half of a row",
+            [Raw::query_frame("COPY things FROM STDIN"), b"d\0\0\x10\x00123".to_vec()].concat(),
+        ),
         ("a long result", Raw::query_frame("SELECT repeat('x', 1000) FROM generate_series(1, 200000)")),
         (
             "a portal half read",
