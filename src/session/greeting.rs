@@ -57,6 +57,13 @@ impl Greetings {
         login: &Login,
         settings: &Arc<Settings>,
     ) -> Result<Arc<Greeting>, Box<Diagnostic>> {
+        if database.schema.load().version == 0 {
+            // Right after the start: what is routed by the schema would be refused.
+            let limit = database.settings.load().limits.connect_timeout;
+            if let Ok(Ok(schema)) = tokio::time::timeout(limit, database.schema_reader.ready()).await {
+                database.adopt(Some(schema), None);
+            }
+        }
         let key = (login.user.clone(), settings.as_ref().clone());
         if let Some(known) = self.lock().get(&key) {
             return Ok(known.clone());
