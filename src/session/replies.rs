@@ -43,6 +43,9 @@ pub enum OutOfStep {
     /// Not a message.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// It said that it ends at once.
+    #[error("the server says goodbye")]
+    Farewell,
     /// A message that nobody asked for.
     #[error("unexpected message {0:?} from the server")]
     Unexpected(char),
@@ -148,7 +151,7 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
                 held.conn().note_parameter(&frame[HEADER_BYTES..]);
             }
             if header.tag == b'N' && is_farewell(&frame[HEADER_BYTES..]) {
-                return Ok(None);
+                return Err(OutOfStep::Farewell);
             }
             // Of our own exchanges the client still gets the notices (a deferred trigger's at COMMIT, say).
             let notice = header.tag == b'N' && fate == Some(Fate::SwallowSuccess);
@@ -206,8 +209,8 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
     }
 }
 
-/// A server that is stopped at once warns each client before it goes. What becomes of the statement is told when the server
-/// is gone: perhaps it runs again elsewhere and there is nothing to warn of.
+/// A server that is stopped at once warns each client before it goes. It is as good as gone then, and what came before the
+/// warning need not have reached the client yet: perhaps all of it runs again elsewhere.
 fn is_farewell(body: &[u8]) -> bool {
     let code = Fields::new(body).code();
     code == Some(SqlState::ADMIN_SHUTDOWN) || code == Some(SqlState::CRASH_SHUTDOWN)

@@ -11,7 +11,7 @@ use super::facts::Marks;
 use super::greeting::Greeting;
 use super::io::Reading;
 use super::prepared::Names;
-use super::replies::{self, Stopped};
+use super::replies::{self, OutOfStep, Stopped};
 use super::state::State;
 use super::tx::Tx;
 use super::unit::{Break, Effect, Flow, TRIES, Unit};
@@ -349,7 +349,9 @@ impl Session {
                 Ok(stopped) => return Ok(stopped),
                 Err(wrong) => {
                     let node = self.held[index].node;
-                    tracing::warn!(%node, error = %wrong, "a server is out of step and is closed");
+                    if wrong != OutOfStep::Farewell {
+                        tracing::warn!(%node, error = %wrong, "a server is out of step and is closed");
+                    }
                     self.lost(index)?;
                     return Ok(Stopped::NeedMore);
                 }
