@@ -151,6 +151,16 @@ pub enum Shape {
     },
 }
 
+impl Shape {
+    /// The shape's name and its shards, without any text.
+    pub fn kind(&self) -> (&'static str, Vec<ShardId>) {
+        match self {
+            Shape::Direct { shard, .. } => ("direct", vec![*shard]),
+            Shape::Scatter { parts } => ("scatter", parts.iter().map(|(shard, _)| *shard).collect()),
+        }
+    }
+}
+
 /// The text a server gets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {

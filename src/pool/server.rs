@@ -138,7 +138,7 @@ impl PreparedSet {
 
 /// The reported parameters that follow a client over servers; all others say what cannot change, or what is true of the one
 /// server (`in_hot_standby`).
-pub const FOLLOWED: [&str; 7] = [
+pub const FOLLOWED: [&str; 10] = [
     "application_name",
     "client_encoding",
     "DateStyle",
@@ -146,6 +146,9 @@ pub const FOLLOWED: [&str; 7] = [
     "TimeZone",
     "standard_conforming_strings",
     "search_path",
+    "is_superuser",
+    "session_authorization",
+    "default_transaction_read_only",
 ];
 
 /// A digest of the followed ones among `params`, so that a server and a client are compared by one number. Within one

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
 
 use super::{CONSOLE, Proxy};
 use crate::config::PoolMode;
@@ -29,7 +30,10 @@ pub(crate) async fn accept(proxy: Arc<Proxy>, listener: TcpListener) {
                     let open = Open(proxy.clone());
                     // Boxed: what a log-in needs is not to be a part of what an idle session keeps.
                     if let Some(session) = Box::pin(begin(proxy.clone(), socket)).await {
-                        session.run(proxy.stop.clone()).await;
+                        // At debug, so that a session in production pays nothing for it.
+                        let info = session.info();
+                        let span = tracing::debug_span!("session", client = info.id, user = %info.user, database = %info.database);
+                        session.run(proxy.stop.clone()).instrument(span).await;
                     }
                     drop(open);
                 });

@@ -392,7 +392,8 @@ impl Session {
                     }
                 }
                 Effect::DiscardAll => {
-                    self.discard_all().await?;
+                    self.discard_all();
+                    self.reapply(None).await?;
                 }
                 Effect::DeallocateAll => {
                     self.names.clear();
@@ -439,6 +440,9 @@ impl Session {
         let Some(sql) = settings.change_sql(&crate::pool::Settings::default()) else { return Ok(()) };
         if let Some(place) = self.unit.active {
             self.run_on(&[place], &sql).await?;
+            if let (None, Some(index)) = (name, self.held_at(place)) {
+                self.held[index].conn().settings = self.settings.clone();
+            }
         }
         self.log_setting(sql.into())
     }
@@ -452,7 +456,7 @@ impl Session {
     }
 
     /// DISCARD ALL ran on the active server: nothing of the session is left there, nor is it to be anywhere.
-    async fn discard_all(&mut self) -> Flow {
+    fn discard_all(&mut self) {
         self.names.clear();
         self.names.clear_portals();
         self.state.log.clear();
@@ -465,7 +469,6 @@ impl Session {
             held.conn().settings = Default::default();
             held.log_applied = 0;
         }
-        Ok(())
     }
 
     /// DDL went through: the next statement is planned by the schema as it is now. If it cannot be read soon, the reader

@@ -125,7 +125,10 @@ impl Names {
     pub fn roll_back(&mut self, seq: u32) {
         while self.undo.last().is_some_and(|undo| undo.seq >= seq) {
             let Some(undo) = self.undo.pop() else { return };
-            match undo.before {
+            // "An unnamed prepared statement lasts only until the next Parse statement specifying the unnamed statement as
+            // destination is issued", whether that one succeeds or not.
+            let replaced = undo.seq == seq && undo.name.is_empty();
+            match undo.before.filter(|_| !replaced) {
                 Some(statement) => self.statements.insert(undo.name, statement),
                 None => self.statements.remove(&undo.name),
             };
@@ -189,6 +192,21 @@ mod tests {
             id: StatementId(id),
             context: 0,
         })
+    }
+
+    #[test]
+    fn a_failed_parse_leaves_no_unnamed_statement() {
+        let mut names = Names::default();
+        names.set(1, b"", statement(1));
+        names.settle();
+        names.set(1, b"", statement(2));
+        names.roll_back(1);
+        assert!(names.statement(b"").is_none());
+        names.set(1, b"", statement(3));
+        names.settle();
+        names.set(2, b"", statement(4));
+        names.roll_back(1);
+        assert_eq!(names.statement(b"").map(|s| s.id), Some(StatementId(3)), "one that was skipped replaced nothing");
     }
 
     #[test]

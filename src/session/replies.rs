@@ -148,7 +148,10 @@ fn one(held: &mut Held, out: &mut BytesMut, header: Header, fate: Option<Fate>) 
             }
             let frame = held.conn().inbuf.split_to(header.frame_bytes());
             if header.tag == b'S' {
+                // Told before ReadyForQuery as PostgreSQL does since 14, and only if it then differs from what the client
+                // was told: RESET ALL, say, is followed by the client's own start-up settings.
                 held.conn().note_parameter(&frame[HEADER_BYTES..]);
+                return Ok(None);
             }
             if header.tag == b'N' && is_farewell(&frame[HEADER_BYTES..]) {
                 return Err(OutOfStep::Farewell);

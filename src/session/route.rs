@@ -26,7 +26,10 @@ impl Session {
     /// Plans a statement on the map of this moment.
     pub(super) fn decide(&self, analysis: &Analysis, values: &Values<'_>) -> Result<Plan, Refused> {
         self.database.stats.statements.bump();
-        self.planned(analysis, values).map_err(|refusal| self.refused(&refusal))
+        let plan = self.planned(analysis, values).map_err(|refusal| self.refused(&refusal))?;
+        // Never the text: it may hold what is nobody's business.
+        tracing::trace!(epoch = %plan.epoch, access = ?plan.access, shape = ?plan.shape.kind(), "statement planned");
+        Ok(plan)
     }
 
     /// The plan of a statement, or why there is none. Nothing is counted.

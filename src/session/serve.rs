@@ -20,7 +20,7 @@ use crate::map::{NodeId, ShardId};
 use crate::pool::cancel::CancelGuard;
 use crate::pool::{Login, Settings, StatementId};
 use crate::sql::analysis::Literal;
-use crate::stats::{ClientState, Registration};
+use crate::stats::{ClientInfo, ClientState, Registration};
 use crate::wire::frame::{self, HEADER_BYTES, Header};
 use crate::wire::{Diagnostic, Malformed, Severity, SqlState, backend};
 
@@ -102,6 +102,11 @@ impl Session {
             pools: KnownPools::default(),
             full,
         }
+    }
+
+    /// What others may know of its client.
+    pub fn info(&self) -> Arc<ClientInfo> {
+        self.registration.info.clone()
     }
 
     /// Serves the client until it leaves, breaks the protocol, or `stop` says that the proxy does not take new units.
