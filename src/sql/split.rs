@@ -7,13 +7,18 @@ use super::lexer::{LexError, Lexer, Token, TokenKind};
 /// The one statement of a string, if that can be told without cutting it into tokens: there is no semicolon but perhaps
 /// the last byte. `None` says nothing.
 pub fn single(text: &str) -> Option<Range<usize>> {
-    let start = text.len() - text.trim_ascii_start().len();
-    let body = text[start..].trim_ascii_end();
+    let start = text.len() - text.trim_start_matches(is_blank).len();
+    let body = text[start..].trim_end_matches(is_blank);
     // A last semicolon that belongs to a comment or to a string without end makes no difference to the statement.
-    let body = body.strip_suffix(';').map_or(body, str::trim_ascii_end);
+    let body = body.strip_suffix(';').map_or(body, |body| body.trim_end_matches(is_blank));
     // What begins with a comment may be nothing but comments.
     let plain = !body.is_empty() && !body.starts_with(['-', '/']) && !body.bytes().any(|byte| byte == b';');
     plain.then(|| start..start + body.len())
+}
+
+/// What the scanner takes for a blank: the vertical tab, too.
+fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{b}'
 }
 
 /// The bytes of each statement of a string, without semicolons and the blanks around them; comments before a statement
@@ -70,13 +75,16 @@ impl Piece {
             self.atomic = self.begin && token.is_word(text, "atomic");
             self.begin = token.is_word(text, "begin");
         }
-        self.end = Some(token.end as usize);
+        // A semicolon that ends a piece whose parentheses were not closed is no part of it either: `single` leaves it out.
+        if !token.is_symbol(text, ";") {
+            self.end = Some(token.end as usize);
+        }
     }
 
     /// From the first comment or token to the last token, hints behind it included.
     fn range(&self, text: &str) -> Option<Range<usize>> {
         let end = self.end?;
-        let start = self.start + text[self.start..end].len() - text[self.start..end].trim_ascii_start().len();
+        let start = self.start + text[self.start..end].len() - text[self.start..end].trim_start_matches(is_blank).len();
         Some(start..end)
     }
 }
@@ -117,6 +125,8 @@ mod tests {
             "SELECT 0; CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3",
             &["SELECT 0", "CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3"],
         );
+        check("(;", &["("]);
+        check("SELECT (1; SELECT 2;", &["SELECT (1; SELECT 2"]);
         check("BEGIN; SELECT atomic; END", &["BEGIN", "SELECT atomic", "END"]);
         assert_eq!(split("SELECT 1; SELECT 'a", true), Err(LexError::UnterminatedQuote(17)));
     }
