@@ -293,6 +293,8 @@ impl Session {
                 held.stained |= pinned.stains;
             });
         }
+        // Servers that join after the block must have it, too, once it commits.
+        self.note_effects(&analysis, statement);
         self.everywhere(statement, if is_reset(&analysis) { "RESET" } else { "SET" }).await
     }
 
